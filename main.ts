@@ -1,0 +1,129 @@
+/**
+ * The distributor: parse → build → serve → signal → drain → exit code.
+ *
+ * The only file of the service that touches arguments, environment, signals and exit.
+ */
+
+import { systemClock } from "./src/clock.ts";
+import { COMMAND_OPTIONS, type Config, describeConfig, OPTIONS, readConfig } from "./src/config.ts";
+import { type Distributor, startDistributor } from "./src/distributor.ts";
+import { UsageError } from "./src/errors.ts";
+import { describeFlags } from "./src/flags.ts";
+import { createLog, type Log } from "./src/log.ts";
+import { systemRandom } from "./src/random.ts";
+import { VERSION } from "./src/version.ts";
+
+const USAGE = `distributor: shares log packets among analyzers by weight
+
+Usage: distributor [flags]
+
+${describeFlags({ ...OPTIONS, ...COMMAND_OPTIONS })}
+
+Every flag but the last four is also an environment variable (DISTRIBUTOR_QUEUE_SIZE) and a key of
+the config file (queueSize). Flags win over environment, environment over file, file over default.
+Signals: SIGTERM and SIGINT deliver what is queued, then exit; a second one exits at once.
+SIGHUP reads the analyzers of the config file again.`;
+
+function main(): void {
+  const config = orExit(load);
+  if (config.command.help) return console.log(USAGE);
+  if (config.command.version) return console.log(`distributor ${VERSION}`);
+  if (config.command.printConfig) return console.log(describeConfig(config));
+  const log = createLog({ format: config.options.logFormat, level: config.options.logLevel });
+  const distributor = orExit(() => start(config, log));
+  log.info("distributor started", {
+    url: distributor.url,
+    version: VERSION,
+    analyzers: distributor.registry.size,
+    durability: config.options.durability,
+  });
+  onSignals(distributor, log);
+}
+
+function load(): Config {
+  const config = readConfig({ args: Deno.args, env: (name) => Deno.env.get(name), readFile });
+  const [word] = config.words;
+  if (word !== undefined) {
+    throw new UsageError(`Unexpected argument ${JSON.stringify(word)}: see --help for all flags`);
+  }
+  return config;
+}
+
+function start(config: Config, log: Log): Distributor {
+  try {
+    return startDistributor(config, { clock: systemClock, random: systemRandom, log });
+  } catch (error) {
+    const address = config.written.httpAddr.text;
+    if (error instanceof Deno.errors.AddrInUse) {
+      throw new Error(
+        `Cannot listen on ${address}: another program does; stop it, or choose with --http-addr :PORT`,
+      );
+    }
+    throw new Error(`Cannot listen on ${address}: ${(error as Error).message}`);
+  }
+}
+
+function onSignals(distributor: Distributor, log: Log): void {
+  let isDraining = false;
+  const end = (signal: Deno.Signal) => {
+    if (isDraining) {
+      log.error("exiting at once", { signal });
+      log.flush();
+      Deno.exit(1);
+    }
+    isDraining = true;
+    log.info("draining", { signal });
+    void drain(distributor, log);
+  };
+  Deno.addSignalListener("SIGINT", () => end("SIGINT"));
+  if (Deno.build.os === "windows") return;
+  Deno.addSignalListener("SIGTERM", () => end("SIGTERM"));
+  Deno.addSignalListener("SIGHUP", () => reload(distributor, log));
+}
+
+async function drain(distributor: Distributor, log: Log): Promise<void> {
+  const rest = await distributor.drain();
+  const { accepted, delivered, dead_lettered } = distributor.metrics();
+  log[rest.packets > 0 || dead_lettered.packets > 0 ? "error" : "info"]("distributor stopped", {
+    accepted: accepted.packets,
+    delivered: delivered.packets,
+    dead_lettered: dead_lettered.packets,
+    undelivered_packets: rest.packets,
+    undelivered_messages: rest.messages,
+  });
+  log.flush();
+  Deno.exit(0);
+}
+
+function reload(distributor: Distributor, log: Log): void {
+  try {
+    const config = load();
+    distributor.reconfigure(config);
+    log.info("config file read again", { analyzers: config.analyzers.length });
+  } catch (error) {
+    log.error("config file not taken over", { error: (error as Error).message });
+  }
+}
+
+function readFile(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new UsageError(
+      `Cannot read config file ${JSON.stringify(path)}: ${(error as Error).message}`,
+    );
+  }
+}
+
+/** Faults of the command line and of the start are one line on stderr, not a stack. */
+function orExit<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    console.error(`distributor: ${(error as Error).message}`);
+    Deno.exit(error instanceof UsageError ? 2 : 1);
+  }
+}
+
+if (import.meta.main) main();

@@ -1,0 +1,216 @@
+/**
+ * The operators' routes: analyzers, dead letters, metrics, health and readiness.
+ *
+ * Reads snapshots, and changes only through the registry and the queue that are handed in.
+ */
+
+import type { Context, Hono } from "@hono/hono";
+import { STATUS_CODE } from "@std/http/status";
+import { parseAnalyzer, parseAnalyzerChange } from "./analyzer_config.ts";
+import { readBody } from "./body.ts";
+import { ApiError } from "./errors.ts";
+import type { MetricsView } from "./metrics.ts";
+import { packetBytes } from "./packet.ts";
+import {
+  DEAD_REASONS,
+  type DeadLetter,
+  type DeadReason,
+  type Selection,
+} from "./queue/dead_letter.ts";
+import type { MemoryQueue } from "./queue/memory.ts";
+import { MAX_ANALYZERS, type Registry } from "./registry.ts";
+
+/** Orders are short. */
+const MAX_ADMIN_BODY_BYTES = 1024 * 1024;
+const MAX_PAGE = 1000;
+
+export interface AdminDoors {
+  readonly registry: Registry;
+  readonly queue: MemoryQueue;
+  readonly metrics: () => MetricsView;
+  /** Why the distributor is not ready, or undefined. */
+  readonly unready: () => string | undefined;
+}
+
+/** Adds the operators' routes to the app. */
+export function addAdminRoutes(app: Hono, doors: AdminDoors): void {
+  addAnalyzerRoutes(app, doors);
+  addDeadLetterRoutes(app, doors);
+  app.get("/api/v1/metrics", (context) => context.json(doors.metrics()));
+  app.get("/health", (context) => context.json({ status: "healthy" }));
+  app.get("/livez", (context) => context.json({ status: "alive" }));
+  app.get("/readyz", (context) => {
+    const reason = doors.unready();
+    return reason === undefined
+      ? context.json({ status: "ready" })
+      : context.json({ status: "unready", reason }, STATUS_CODE.ServiceUnavailable);
+  });
+}
+
+function addAnalyzerRoutes(app: Hono, { registry }: AdminDoors): void {
+  const view = (id: string) => {
+    const found = registry.views().find((analyzer) => analyzer.id === id);
+    if (!found) {
+      throw new ApiError("ANALYZER_NOT_FOUND", `There is no analyzer ${JSON.stringify(id)}`);
+    }
+    return found;
+  };
+  app.get("/api/v1/analyzers", (context) => context.json({ analyzers: registry.views() }));
+  app.get("/api/v1/analyzers/:id", (context) => context.json(view(context.req.param("id"))));
+  app.post("/api/v1/analyzers", async (context) => {
+    const config = parseAnalyzer(await readOrder(context));
+    if (registry.size >= MAX_ANALYZERS && !registry.get(config.id)) {
+      throw new ApiError("TOO_MANY_ANALYZERS", `There are ${MAX_ANALYZERS} analyzers already`);
+    }
+    const status = registry.put(config);
+    return context.json({
+      status,
+      message: `Analyzer ${status === "created" ? "added" : "updated"} successfully`,
+      analyzer: view(config.id),
+    }, status === "created" ? STATUS_CODE.Created : STATUS_CODE.OK);
+  });
+  app.patch("/api/v1/analyzers/:id", async (context) => {
+    const { id } = view(context.req.param("id"));
+    const change = parseAnalyzerChange(await readOrder(context));
+    const analyzer = registry.get(id);
+    if (analyzer) registry.update(analyzer, change);
+    return context.json({
+      status: "updated",
+      message: "Analyzer updated successfully",
+      analyzer: view(id),
+    });
+  });
+  app.delete("/api/v1/analyzers/:id", (context) => {
+    refuseCrossOrigin(context);
+    const { id } = view(context.req.param("id"));
+    registry.remove(id);
+    return context.json({ status: "deleted", message: "Analyzer removed successfully" });
+  });
+}
+
+function addDeadLetterRoutes(app: Hono, { queue }: AdminDoors): void {
+  app.get("/api/v1/dead-letters", (context) => {
+    const offset = readWhole(context, "offset", { fallback: 0, max: Number.MAX_SAFE_INTEGER });
+    const limit = readWhole(context, "limit", { fallback: 100, max: MAX_PAGE });
+    return context.json({
+      total: queue.deadLetters.size,
+      offset,
+      dead_letters: queue.deadLetters.list({ offset, limit }).map(viewDeadLetter),
+    });
+  });
+  app.get("/api/v1/dead-letters/:id", (context) => {
+    const id = context.req.param("id");
+    const letter = queue.deadLetters.get(id);
+    if (!letter) throw noDeadLetter(id);
+    return context.body(packetBytes(letter.packet), STATUS_CODE.OK, {
+      "content-type": "application/json",
+    });
+  });
+  app.post("/api/v1/dead-letters/replay", async (context) => {
+    const replayed = queue.replay(parseSelection(await readOrder(context)));
+    return context.json({ status: "replayed", replayed });
+  });
+  app.delete("/api/v1/dead-letters", async (context) => {
+    const deleted = queue.deleteDead(parseSelection(await readOrder(context)));
+    return context.json({ status: "deleted", deleted });
+  });
+  app.delete("/api/v1/dead-letters/:id", (context) => {
+    refuseCrossOrigin(context);
+    const id = context.req.param("id");
+    const deleted = queue.deleteDead({ ids: [id] });
+    if (deleted === 0) throw noDeadLetter(id);
+    return context.json({ status: "deleted", deleted });
+  });
+}
+
+function viewDeadLetter(letter: DeadLetter): Record<string, unknown> {
+  return {
+    packet_id: letter.packet.id,
+    reason: letter.reason,
+    attempts: letter.attempts,
+    analyzer: letter.analyzer,
+    detail: letter.detail,
+    messages: letter.packet.messages,
+    bytes: letter.packet.bytes,
+    since: letter.since,
+  };
+}
+
+/** Reads the JSON body of an order that changes something. */
+async function readOrder(context: Context): Promise<unknown> {
+  refuseCrossOrigin(context);
+  const type = (context.req.header("content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new ApiError(
+      "UNSUPPORTED_TYPE",
+      `This order needs the header Content-Type: application/json`,
+      { "accept-post": "application/json" },
+    );
+  }
+  const bytes = await readBody(context.req.raw, MAX_ADMIN_BODY_BYTES);
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new ApiError("INVALID_UTF8", "The body is not valid UTF-8");
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ApiError("INVALID_JSON", `Cannot read the body as JSON: ${(error as Error).message}`);
+  }
+}
+
+/** A page of another site must not be able to change anything through a visitor's browser. */
+function refuseCrossOrigin(context: Context): void {
+  const origin = context.req.header("origin");
+  if (origin === undefined) return;
+  const host = context.req.header("host");
+  if (URL.canParse(origin) && new URL(origin).host === host) return;
+  throw new ApiError(
+    "CROSS_ORIGIN",
+    `Requests from pages of ${JSON.stringify(origin)} are refused`,
+  );
+}
+
+function parseSelection(value: unknown): Selection {
+  const invalid = (detail: string) => new ApiError("INVALID_QUERY", detail);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalid('expected a JSON object with "all": true, "ids" or "reason"');
+  }
+  const { all, ids, reason, ...rest } = value as Record<string, unknown>;
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) throw invalid(`unknown field ${JSON.stringify(unknown)}`);
+  if (all === undefined && ids === undefined && reason === undefined) {
+    throw invalid('say which: "all": true, "ids": ["…"] or "reason": "…"');
+  }
+  if (all !== undefined && all !== true) throw invalid("all must be true or absent");
+  if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => typeof id === "string"))) {
+    throw invalid("ids must be an array of packet ids");
+  }
+  if (reason !== undefined && !DEAD_REASONS.includes(reason as DeadReason)) {
+    throw invalid(`reason must be one of ${DEAD_REASONS.join(", ")}`);
+  }
+  return {
+    ...(ids === undefined ? {} : { ids: ids as string[] }),
+    ...(reason === undefined ? {} : { reason: reason as DeadReason }),
+  };
+}
+
+function readWhole(
+  context: Context,
+  name: string,
+  { fallback, max }: { fallback: number; max: number },
+): number {
+  const text = context.req.query(name);
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (!/^\d{1,15}$/.test(text) || value > max) {
+    throw new ApiError("INVALID_QUERY", `${name} must be a whole number, at most ${max}`);
+  }
+  return value;
+}
+
+function noDeadLetter(id: string): ApiError {
+  return new ApiError("DEAD_LETTER_NOT_FOUND", `There is no dead letter ${JSON.stringify(id)}`);
+}

@@ -1,0 +1,86 @@
+/**
+ * One analyzer as the registry knows it: what was configured, its health, and its record.
+ *
+ * Only the registry changes it. An analyzer is available when its weight counts at all, and
+ * eligible when it has room as well: only the eligible take part in the lottery.
+ */
+
+import type { Health, HealthState } from "./health.ts";
+import { FAILURE_CLASSES, type FailureClass } from "./outcome.ts";
+import { WindowedHistogram, WindowedSum } from "./window.ts";
+
+/** What an operator says of an analyzer. */
+export interface AnalyzerConfig {
+  readonly id: string;
+  /** Base URL without a trailing slash: `/analyze` and `/health` are appended. */
+  readonly url: string;
+  /** Relative, finite, > 0. */
+  readonly weight: number;
+}
+
+/** What an analyzer has done; stays with its id when its URL changes. */
+export class AnalyzerRecord {
+  readonly delivered = { packets: 0, messages: 0 };
+  readonly failures = Object.fromEntries(
+    FAILURE_CLASSES.map((failure) => [failure, 0]),
+  ) as Record<FailureClass, number>;
+  readonly recentMessages = new WindowedSum();
+  readonly latency = new WindowedHistogram();
+}
+
+export class Analyzer {
+  readonly id: string;
+  /** Its number in the lottery. */
+  readonly entry: number;
+  readonly health: Health;
+  url: string;
+  weight: number;
+  paused = false;
+  removed = false;
+  /** Whether its health check offers to take NDJSON batches. */
+  batches = false;
+  /** Packets drawn for it and not yet settled or given back. */
+  load = 0;
+  /** Since when `load` has been at its limit, in monotonic milliseconds; NaN while it is not. */
+  fullSinceMs = NaN;
+  /** Packets in requests under way. */
+  inFlight = 0;
+  readonly record: AnalyzerRecord;
+
+  constructor(
+    config: AnalyzerConfig,
+    own: { entry: number; health: Health; record?: AnalyzerRecord },
+  ) {
+    this.id = config.id;
+    this.url = config.url;
+    this.weight = config.weight;
+    this.entry = own.entry;
+    this.health = own.health;
+    this.record = own.record ?? new AnalyzerRecord();
+  }
+
+  /** Whether anything may be sent to it at all. */
+  get available(): boolean {
+    return !this.removed && !this.paused && this.health.state !== "ejected";
+  }
+}
+
+/** What the API shows of an analyzer. */
+export interface AnalyzerView {
+  readonly id: string;
+  readonly url: string;
+  readonly weight: number;
+  readonly paused: boolean;
+  readonly state: HealthState;
+  /** Why the state began. */
+  readonly reason: string;
+  /** Seconds since the state began. */
+  readonly state_seconds: number;
+  readonly eligible: boolean;
+  readonly share: { target: number; actual: number; window_seconds: number };
+  readonly delivered: { packets: number; messages: number };
+  readonly failures: Record<FailureClass, number>;
+  /** Packets being posted now. */
+  readonly in_flight: number;
+  readonly latency_ms: { p50: number; p95: number; p99: number };
+}

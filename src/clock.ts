@@ -1,0 +1,40 @@
+/**
+ * The only door to time. Durations are measured on the monotonic clock, so that a step of the
+ * wall clock moves nothing; the wall clock is for what people and packets read.
+ */
+
+/** Cancels a timer; harmless when it has fired. */
+export type Cancel = () => void;
+
+export interface Clock {
+  /** Milliseconds on a clock that never steps; its origin means nothing. */
+  monotonicMs(): number;
+  /** Milliseconds since the Unix epoch. */
+  wallMs(): number;
+  /** Calls `fn` once after `delayMs`. */
+  after(delayMs: number, fn: () => void): Cancel;
+}
+
+/** Time as the platform gives it. */
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, fn) {
+    const timer = setTimeout(fn, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after `delayMs`, or at once when `signal` aborts. Never rejects. */
+export function sleep(delayMs: number, clock: Clock, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      cancel();
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = clock.after(delayMs, done);
+    signal?.addEventListener("abort", done);
+  });
+}

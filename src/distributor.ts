@@ -1,0 +1,173 @@
+/**
+ * READ FIRST. Builds the stages in the order in which a packet flows, starts and drains them.
+ *
+ *   agent ─POST─▶ ingest ─▶ queue/channel ─▶ workers ─draw─▶ lanes ─POST─▶ analyzer
+ *                                              ▲                │
+ *                            registry, lottery ┴── outcomes ────┘ ◀── probes
+ */
+
+import { createApp } from "./app.ts";
+import type { Clock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { createFetchDelivery } from "./delivery.ts";
+import { DEFAULT_HEALTH } from "./health.ts";
+import { maxLoad } from "./lane.ts";
+import type { Log } from "./log.ts";
+import { IngestMetrics, type MetricsView, readMetrics } from "./metrics.ts";
+import { Prober } from "./probe.ts";
+import { MemoryQueue } from "./queue/memory.ts";
+import type { Random } from "./random.ts";
+import { randomId } from "./random.ts";
+import { Registry } from "./registry.ts";
+import { VERSION } from "./version.ts";
+import { Lanes, runWorkers } from "./worker.ts";
+
+/** After the drain, answers under way get this long before their connections are cut. */
+const CLOSE_TIMEOUT_MS = 1000;
+/** Health checks of an analyzer whose state may be about to change come this soon. */
+const TRANSITION_MS = 1000;
+
+export interface Doors {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** What was left undelivered at the end of a drain. */
+export interface Rest {
+  readonly packets: number;
+  readonly messages: number;
+}
+
+export interface Distributor {
+  /** Where it listens: `http://127.0.0.1:8080`. */
+  readonly url: string;
+  readonly registry: Registry;
+  metrics(): MetricsView;
+  /** Takes over the analyzers of a config file that was read again. */
+  reconfigure(config: Config): void;
+  /** Refuses new packets, delivers what it can within the drain time, and stops. */
+  drain(): Promise<Rest>;
+}
+
+/**
+ * Starts a distributor.
+ *
+ * @throws {Deno.errors.AddrInUse} and other faults of listening, before anything runs
+ */
+export function startDistributor(config: Config, doors: Doors): Distributor {
+  const { options } = config;
+  const { clock, random, log } = doors;
+  const startedMs = clock.monotonicMs();
+  const stop = new AbortController();
+  let isOpen = true;
+
+  const queue = new MemoryQueue(
+    { capacity: options.queueSize, capacityBytes: options.queueBytes },
+    clock,
+  );
+  const limits = {
+    maxInFlight: options.maxInFlight,
+    maxBatchesInFlight: 4,
+    maxBatchPackets: options.maxBatch,
+    maxBatchBytes: options.maxBatchBytes,
+  };
+  const registry = new Registry({
+    health: {
+      ...DEFAULT_HEALTH,
+      ejectionMs: options.ejectionTime,
+      slowStartMs: options.slowStart,
+    },
+    maxLoad: (analyzer) => maxLoad(analyzer, limits),
+  }, doors);
+  const deliver = createFetchDelivery({ timeoutMs: options.attemptTimeout, clock });
+  const policy = { maxRetries: options.maxRetries, intervalMs: options.retryInterval };
+  const laneDoors = { queue, registry, deliver, policy, limits, clock, random, log };
+  const lanes = new Lanes(laneDoors);
+  const ingestMetrics = new IngestMetrics();
+  const metrics = () =>
+    readMetrics(queue, {
+      ingest: ingestMetrics,
+      analyzers: registry.views(),
+      uptimeSeconds: (clock.monotonicMs() - startedMs) / 1000,
+      version: VERSION,
+    });
+  const app = createApp({
+    ingest: {
+      queue,
+      metrics: ingestMetrics,
+      clock,
+      newId: randomId,
+      maxBodyBytes: options.maxBody,
+      isOpen: () => isOpen,
+    },
+    admin: {
+      registry,
+      queue,
+      metrics,
+      unready: () => !isOpen ? "draining" : queue.hasRoom() ? undefined : "the queue is full",
+    },
+    log,
+  });
+
+  const server = Deno.serve({ ...options.httpAddr, onListen: () => {} }, app);
+  const prober = new Prober(registry, {
+    intervalMs: options.healthCheckInterval,
+    transitionMs: Math.min(TRANSITION_MS, options.healthCheckInterval),
+    timeoutMs: options.healthCheckTimeout,
+  }, doors);
+  for (const analyzer of config.analyzers) registry.put(analyzer);
+  const workers = runWorkers(options.workers, { lanes, doors: laneDoors, signal: stop.signal });
+
+  let fromFile = config.analyzers;
+  return {
+    url: urlOf(server.addr),
+    registry,
+    metrics,
+    reconfigure(next) {
+      for (const { id } of fromFile) {
+        if (!next.analyzers.some((analyzer) => analyzer.id === id)) registry.remove(id);
+      }
+      for (const analyzer of next.analyzers) registry.put(analyzer);
+      fromFile = next.analyzers;
+    },
+    async drain() {
+      isOpen = false;
+      await queue.idle(options.drainTimeout);
+      stop.abort();
+      prober.stop();
+      queue.close();
+      registry.close();
+      await workers;
+      const rest = restOf(queue);
+      await closeServer(server, clock);
+      return rest;
+    },
+  };
+}
+
+function restOf({ ledger }: MemoryQueue): Rest {
+  const queued = ledger.count("queued");
+  const inFlight = ledger.count("in_flight");
+  return {
+    packets: queued.packets + inFlight.packets,
+    messages: queued.messages + inFlight.messages,
+  };
+}
+
+/** `shutdown()` waits for ever on a client with a half-sent body, so it gets a deadline. */
+async function closeServer(server: Deno.HttpServer, clock: Clock): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const cancel = clock.after(CLOSE_TIMEOUT_MS, resolve);
+    void server.shutdown().then(() => {
+      cancel();
+      resolve();
+    });
+  });
+}
+
+function urlOf(addr: Deno.Addr): string {
+  const { hostname, port } = addr as Deno.NetAddr;
+  const host = hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,120 @@
+/**
+ * The hot route: limit → read → scan → accept → 202, or a 4xx, or a 503.
+ *
+ * Owns nothing. Always true: a 202 goes out only for a packet that the queue has let in.
+ */
+
+import { drainBody, readBody } from "./body.ts";
+import type { Clock } from "./clock.ts";
+import { ApiError } from "./errors.ts";
+import type { IngestMetrics } from "./metrics.ts";
+import { type Packet, sealPacket } from "./packet.ts";
+import { scanPacket } from "./packet_scanner.ts";
+import { problemResponse, toApiError } from "./problem.ts";
+import type { MemoryQueue } from "./queue/memory.ts";
+
+/** How long a request waits for room before it is refused: delivery gets a turn to make some. */
+const ROOM_WAIT_MS = 50;
+
+export interface IngestDoors {
+  readonly queue: MemoryQueue;
+  readonly metrics: IngestMetrics;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly maxBodyBytes: number;
+  /** Whether packets are let in at all. */
+  readonly isOpen: () => boolean;
+}
+
+/** Makes the handler of `POST /api/v1/logs`. */
+export function createIngest(doors: IngestDoors): (request: Request) => Promise<Response> {
+  return async (request) => {
+    try {
+      return await takePacket(request, doors);
+    } catch (error) {
+      const refusal = toApiError(error);
+      doors.metrics.reject(refusal.code);
+      return problemResponse(refusal);
+    }
+  };
+}
+
+async function takePacket(request: Request, doors: IngestDoors): Promise<Response> {
+  const { queue } = doors;
+  if (!doors.isOpen()) return await refuse(request, draining());
+  const isForm = checkContentType(request.headers.get("content-type"));
+  if (!queue.hasRoom()) {
+    await queue.roomAgain(ROOM_WAIT_MS);
+    if (!queue.hasRoom()) return await refuse(request, full());
+  }
+  const received = await readBody(request, doors.maxBodyBytes);
+  const packet = readPacket(received, { isForm, doors });
+  if (!queue.accept(packet)) {
+    if (!doors.isOpen()) throw draining();
+    await queue.roomAgain(ROOM_WAIT_MS);
+    if (!doors.isOpen()) throw draining();
+    if (!queue.accept(packet)) throw full();
+  }
+  return accepted(packet.id, queue.durability);
+}
+
+function readPacket(
+  received: Uint8Array,
+  { isForm, doors }: { isForm: boolean; doors: IngestDoors },
+): Packet {
+  try {
+    return sealPacket(received, scanPacket(received), {
+      receivedAt: new Date(doors.clock.wallMs()).toISOString(),
+      acceptedAtMs: doors.clock.monotonicMs(),
+      newId: doors.newId,
+    });
+  } catch (error) {
+    // curl -d calls everything a form; what does not read as JSON may well be one.
+    const mayBeForm = isForm && error instanceof ApiError && error.status === 400;
+    throw mayBeForm ? unsupportedType("application/x-www-form-urlencoded") : error;
+  }
+}
+
+/** Whether the type is a form's, which is taken if it reads as JSON. */
+function checkContentType(header: string | null): boolean {
+  if (header === null || header === "application/json") return false;
+  const type = header.split(";", 1)[0]!.trim().toLowerCase();
+  if (type === "application/x-www-form-urlencoded") return true;
+  if (type !== "application/json" && type !== "") throw unsupportedType(type);
+  return false;
+}
+
+function accepted(packetId: string, durability: string): Response {
+  return new Response(
+    `{"status":"accepted","message":"Log packet queued for processing",` +
+      `"packet_id":${JSON.stringify(packetId)},"durability":"${durability}"}`,
+    { status: 202, headers: JSON_HEADERS },
+  );
+}
+
+const JSON_HEADERS = { "content-type": "application/json" };
+
+async function refuse(request: Request, refusal: ApiError): Promise<never> {
+  await drainBody(request);
+  throw refusal;
+}
+
+function full(): ApiError {
+  return new ApiError("QUEUE_FULL", "The queue is full: send again after a moment", {
+    "retry-after": "1",
+  });
+}
+
+function draining(): ApiError {
+  return new ApiError("DRAINING", "The distributor is shutting down: send again after a moment", {
+    "retry-after": "1",
+  });
+}
+
+function unsupportedType(type: string): ApiError {
+  return new ApiError(
+    "UNSUPPORTED_TYPE",
+    `Content-Type ${JSON.stringify(type)} is not supported: send application/json`,
+    { "accept-post": "application/json" },
+  );
+}

@@ -1,0 +1,227 @@
+/**
+ * The only door to the console: JSON lines, or readable text on a terminal, to stderr.
+ *
+ * Called by the programs' entries, the distributor and the registry, with short constant
+ * sentences as events ("analyzer ejected") and everything that varies as fields.
+ * Always true: one call is at most one line, it never throws, and a storm of one event is folded.
+ */
+
+import { BaseHandler } from "@std/log/base-handler";
+import type { LevelName } from "@std/log/levels";
+import { Logger, type LogRecord } from "@std/log/logger";
+import { type Clock, systemClock } from "./clock.ts";
+
+export type LogFormat = "auto" | "json" | "text";
+export type LogLevel = "debug" | "info" | "warn" | "error";
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Where events are told. WARN: unexpected, nothing lost; ERROR: loss, or an operator is needed. */
+export interface Log {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+  /** Writes what is still folded; call it before the process ends. */
+  flush(): void;
+}
+
+export interface LogOptions {
+  /** `auto` is text on a terminal and JSON elsewhere. @default "auto" */
+  readonly format?: LogFormat;
+  /** The least level that is written. @default "info" */
+  readonly level?: LogLevel;
+  /** @default whether stderr is one */
+  readonly isTerminal?: boolean;
+  /** @default whether NO_COLOR is set */
+  readonly noColor?: boolean;
+  /** Takes one line without its line break. @default writes to stderr, synchronously */
+  readonly write?: (line: string) => void;
+  /** @default systemClock */
+  readonly clock?: Clock;
+}
+
+/** Of one event at one level, this many lines are written within a window, the rest is counted. */
+export const MAX_LINES_PER_WINDOW = 5;
+export const WINDOW_MS = 10_000;
+/** Longer strings are cut. */
+export const MAX_TEXT_LENGTH = 256;
+const MAX_DEPTH = 4;
+const MAX_ENTRIES = 32;
+
+/** Makes a log. */
+export function createLog(options: LogOptions = {}): Log {
+  const {
+    format = "auto",
+    level = "info",
+    isTerminal = Deno.stderr.isTerminal(),
+    noColor = Deno.noColor,
+    write = writeToStderr,
+    clock = systemClock,
+  } = options;
+  const asText = format === "text" || (format === "auto" && isTerminal);
+  const formatLine = asText
+    ? (line: Line) => formatText(line, { color: isTerminal && !noColor })
+    : formatJson;
+  const levelName = level.toUpperCase() as LevelName;
+  const handler = new FoldingHandler(levelName, { formatLine, write, clock });
+  const logger = new Logger("default", levelName, { handlers: [handler] });
+  return {
+    debug: (event, fields) => void logger.debug(event, fields),
+    info: (event, fields) => void logger.info(event, fields),
+    warn: (event, fields) => void logger.warn(event, fields),
+    error: (event, fields) => void logger.error(event, fields),
+    flush: () => handler.flush(),
+  };
+}
+
+interface Line {
+  readonly wallMs: number;
+  readonly level: string;
+  readonly event: string;
+  readonly fields: LogFields;
+}
+
+/** What has been said of one event in the present window. */
+interface Window {
+  readonly startedAtMs: number;
+  readonly level: string;
+  readonly event: string;
+  seen: number;
+}
+
+interface HandlerOptions {
+  readonly formatLine: (line: Line) => string;
+  readonly write: (line: string) => void;
+  readonly clock: Clock;
+}
+
+/**
+ * Writes records, folding storms. It sets no timer, which would keep a process alive: what was
+ * folded is told before the first line after its window, or by {@link flush}.
+ */
+class FoldingHandler extends BaseHandler {
+  readonly #options: HandlerOptions;
+  /** In the order of their start, so that expired ones stand in front. */
+  readonly #windows = new Map<string, Window>();
+
+  constructor(level: LevelName, options: HandlerOptions) {
+    super(level);
+    this.#options = options;
+  }
+
+  override handle(record: LogRecord): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#close((window) => nowMs - window.startedAtMs >= WINDOW_MS);
+    const level = record.levelName.toLowerCase();
+    const key = `${level} ${record.msg}`;
+    let window = this.#windows.get(key);
+    if (!window) {
+      window = { startedAtMs: nowMs, level, event: record.msg, seen: 0 };
+      this.#windows.set(key, window);
+    }
+    window.seen++;
+    if (window.seen > MAX_LINES_PER_WINDOW) return;
+    this.#writeLine(level, record.msg, record.args[0] as LogFields | undefined);
+  }
+
+  override log(line: string): void {
+    try {
+      this.#options.write(line);
+    } catch {
+      // A reader that has gone away must not take the service down.
+    }
+  }
+
+  flush(): void {
+    this.#close(() => true);
+  }
+
+  #close(isOver: (window: Window) => boolean): void {
+    for (const [key, window] of this.#windows) {
+      if (!isOver(window)) return;
+      this.#windows.delete(key);
+      const repeated = window.seen - MAX_LINES_PER_WINDOW;
+      if (repeated > 0) this.#writeLine(window.level, window.event, { repeated });
+    }
+  }
+
+  #writeLine(level: string, event: string, fields: LogFields = {}): void {
+    const wallMs = this.#options.clock.wallMs();
+    this.log(this.#options.formatLine({ wallMs, level, event: cut(event), fields: clean(fields) }));
+  }
+}
+
+function formatJson({ wallMs, level, event, fields }: Line): string {
+  const head = { time: new Date(wallMs).toISOString(), level, event };
+  // `head` twice: it comes first, and no field of the same name replaces it.
+  return escapeUnprintable(JSON.stringify({ ...head, ...fields, ...head }));
+}
+
+const COLORS: Record<string, number> = { debug: 90, info: 32, warn: 33, error: 31 };
+
+function formatText({ wallMs, level, event, fields }: Line, options: { color: boolean }): string {
+  const time = new Date(wallMs).toISOString().slice(11, 23);
+  const word = level.toUpperCase().padEnd(5);
+  const shown = options.color ? `\x1b[${COLORS[level]}m${word}\x1b[0m` : word;
+  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${formatValue(value)}`);
+  return `${time} ${shown} ${escapeUnprintable(event + pairs.join(""))}`;
+}
+
+function formatValue(value: unknown): string {
+  return typeof value === "string" && /^[\w.:/@%+-]+$/.test(value) ? value : JSON.stringify(value);
+}
+
+/** Control and direction characters could rewrite an operator's terminal. */
+function escapeUnprintable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_TEXT_LENGTH
+    ? text.toWellFormed()
+    : `${text.slice(0, MAX_TEXT_LENGTH).toWellFormed()}…`;
+}
+
+function clean(fields: LogFields): LogFields {
+  try {
+    return simplify(fields, 0) as LogFields;
+  } catch (error) {
+    return { unreadable: cut(String(error)) };
+  }
+}
+
+/** Turns any value into bounded JSON data. */
+function simplify(value: unknown, depth: number): unknown {
+  if (typeof value === "string") return cut(value);
+  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
+  if (typeof value === "boolean" || value === null || value === undefined) return value;
+  if (typeof value !== "object") return cut(String(value));
+  if (value instanceof Date) return value.toJSON();
+  if (value instanceof Error) return cut(describeError(value));
+  if (depth === MAX_DEPTH) return "…";
+  if (Array.isArray(value)) {
+    return value.slice(0, MAX_ENTRIES).map((item) => simplify(item, depth + 1));
+  }
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .slice(0, MAX_ENTRIES)
+      .map(([key, item]) => [cut(key), simplify(item, depth + 1)]),
+  );
+}
+
+/** The cause is where fetch puts what really happened. */
+function describeError(error: Error): string {
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  return `${error.name}: ${error.message}${cause}`;
+}
+
+const encoder = new TextEncoder();
+
+function writeToStderr(line: string): void {
+  let rest = encoder.encode(`${line}\n`);
+  while (rest.length > 0) rest = rest.subarray(Deno.stderr.writeSync(rest));
+}

@@ -1,0 +1,133 @@
+/**
+ * A log packet: its wire form, and what the distributor keeps of one.
+ *
+ * A packet is kept as the bytes that came in: everything but the object's closing brace (`body`)
+ * and a short text that ends it (`tail`) with what the distributor appends.
+ */
+
+import type { PacketShape } from "./packet_scanner.ts";
+
+/** One log entry. Every field is optional on the wire; ours always sends them all. */
+export interface LogMessage {
+  id: string;
+  /** RFC 3339. */
+  timestamp: string;
+  level: "DEBUG" | "INFO" | "WARNING" | "ERROR" | "FATAL";
+  source: string;
+  message: string;
+  metadata: Record<string, unknown>;
+}
+
+/** What an agent sends. Only `log_messages` must be there. */
+export interface LogPacket {
+  packet_id?: string;
+  agent_id?: string;
+  /** RFC 3339. */
+  sent_at?: string;
+  log_messages: LogMessage[];
+  metadata?: Record<string, unknown>;
+}
+
+/** Where an accepted packet is: waiting, being posted, given up, or gone. */
+export type PacketState = "queued" | "in_flight" | "dead" | "delivered";
+
+/** An accepted packet. Its bytes never change; the rest is the bookkeeping of its delivery. */
+export interface Packet {
+  readonly id: string;
+  /** The received object without its closing brace. UTF-8. */
+  readonly body: Uint8Array;
+  /** What follows `body`: `,"received_at":"…"}`. ASCII but for an id's own characters. */
+  readonly tail: string;
+  readonly messages: number;
+  /** Length of what an analyzer receives, in bytes. */
+  readonly bytes: number;
+  /** On the monotonic clock. */
+  readonly acceptedAtMs: number;
+  /** Holds line breaks between its tokens, which an NDJSON batch cannot. */
+  readonly multiline: boolean;
+  state: PacketState;
+  /** Failed attempts that count towards `--max-retries`. */
+  attempts: number;
+  /** Analyzers that called it malformed. */
+  rejections: number;
+  /** Entries of the lottery whose attempt failed. */
+  tried: number[];
+}
+
+/** Bytes a packet takes beside its body: objects, strings and the queue's cells. */
+export const PACKET_OVERHEAD_BYTES = 512;
+
+/** Bytes of memory a packet is counted with. */
+export function memoryBytes(packet: Packet): number {
+  return packet.bytes + PACKET_OVERHEAD_BYTES;
+}
+
+/**
+ * Makes the packet that is queued from received bytes and what the scanner found in them.
+ *
+ * @param receivedAt RFC 3339, appended as the last member
+ * @param newId gives an id where the agent sent none; that id is appended too
+ */
+export function sealPacket(
+  received: Uint8Array,
+  shape: PacketShape,
+  options: { receivedAt: string; acceptedAtMs: number; newId: () => string },
+): Packet {
+  const id = shape.packetId ?? options.newId();
+  const end = `,"received_at":"${options.receivedAt}"}`;
+  const tail = shape.packetId === undefined ? `,"packet_id":"${id}"${end}` : end;
+  return {
+    id,
+    body: received.subarray(0, shape.closeAt),
+    tail,
+    messages: shape.messages,
+    bytes: shape.closeAt + tail.length,
+    acceptedAtMs: options.acceptedAtMs,
+    multiline: shape.multiline,
+    state: "queued",
+    attempts: 0,
+    rejections: 0,
+    tried: [],
+  };
+}
+
+const encoder = new TextEncoder();
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+
+/** Writes a packet's bytes into `target` at `offset`; returns the offset after them. */
+export function writePacket(packet: Packet, target: Uint8Array, offset: number): number {
+  target.set(packet.body, offset);
+  encoder.encodeInto(packet.tail, target.subarray(offset + packet.body.length));
+  return offset + packet.bytes;
+}
+
+/** The bytes of one packet, as an analyzer receives them alone. */
+export function packetBytes(packet: Packet): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(packet.bytes);
+  writePacket(packet, bytes, 0);
+  return bytes;
+}
+
+/** The bytes of several packets as NDJSON: one packet a line. */
+export function batchBytes(packets: readonly Packet[]): Uint8Array<ArrayBuffer> {
+  let length = 0;
+  for (const packet of packets) length += packet.bytes + 1;
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const packet of packets) {
+    const start = offset;
+    offset = writePacket(packet, bytes, offset);
+    if (packet.multiline) blankLineBreaks(bytes.subarray(start, offset));
+    bytes[offset++] = NEWLINE;
+  }
+  return bytes;
+}
+
+/** Raw line breaks can only stand between tokens (strings must escape them): a space is as good. */
+function blankLineBreaks(bytes: Uint8Array): void {
+  for (let i = 0; i < bytes.length; i++) {
+    if (bytes[i] === NEWLINE || bytes[i] === CARRIAGE_RETURN) bytes[i] = SPACE;
+  }
+}

@@ -1,0 +1,46 @@
+/** What happens to a packet after a failed attempt. Pure: chance is handed in, waiting is told. */
+
+import type { Outcome } from "./outcome.ts";
+import type { Random } from "./random.ts";
+
+export interface RetryPolicy {
+  /** Failed attempts after the first before a packet is given up. @default 5 */
+  readonly maxRetries: number;
+  /** Base of the exponential back-off. @default 200 */
+  readonly intervalMs: number;
+}
+
+/** Longest wait between two attempts. */
+export const MAX_BACKOFF_MS = 30_000;
+
+export type NextStep =
+  | { readonly kind: "retry"; readonly delayMs: number; readonly attempts: number }
+  | { readonly kind: "give_up"; readonly reason: "retries_exhausted" | "rejected" };
+
+/**
+ * Decides the next step.
+ *
+ * A failure to connect costs no attempt: the packet never arrived, so it cannot be at fault. A
+ * packet that two analyzers reject as malformed is given up; one may be mistaken.
+ *
+ * Back-off: exponential with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015).
+ *
+ * @param attempts failed attempts that counted before this one
+ * @param others how many other analyzers could be tried now
+ */
+export function nextStep(
+  outcome: Exclude<Outcome, { kind: "delivered" }>,
+  packet: { attempts: number; rejections: number },
+  options: { policy: RetryPolicy; random: Random },
+): NextStep {
+  const { policy, random } = options;
+  if (outcome.kind === "rejected" && packet.rejections >= 1) {
+    return { kind: "give_up", reason: "rejected" };
+  }
+  const attempts = packet.attempts + (outcome.failure === "connect" ? 0 : 1);
+  if (attempts > policy.maxRetries) return { kind: "give_up", reason: "retries_exhausted" };
+  const ceilingMs = Math.min(policy.intervalMs * 2 ** Math.max(0, attempts - 1), MAX_BACKOFF_MS);
+  const backoffMs = random() * ceilingMs;
+  const askedMs = outcome.kind === "retriable" ? outcome.retryAfterMs ?? 0 : 0;
+  return { kind: "retry", delayMs: Math.max(backoffMs, askedMs), attempts };
+}

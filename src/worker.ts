@@ -1,0 +1,66 @@
+/**
+ * The fixed set of workers: each pulls packets from the channel, draws an analyzer for each, and
+ * hands it to that analyzer's lane.
+ *
+ * A worker never waits for an answer, so an analyzer that hangs holds nobody up; it waits only
+ * while no analyzer is eligible, and that costs its packet no attempt.
+ */
+
+import type { Analyzer } from "./analyzer.ts";
+import { Lane, type LaneDoors } from "./lane.ts";
+import type { Packet } from "./packet.ts";
+
+/** The lanes of all analyzers, made as they are drawn. */
+export class Lanes {
+  readonly #doors: LaneDoors;
+  readonly #lanes = new WeakMap<Analyzer, Lane>();
+
+  constructor(doors: LaneDoors) {
+    this.#doors = doors;
+    doors.registry.onWithdrawn((analyzer) => this.#lanes.get(analyzer)?.withdraw());
+  }
+
+  of(analyzer: Analyzer): Lane {
+    let lane = this.#lanes.get(analyzer);
+    if (!lane) {
+      lane = new Lane(analyzer, this.#doors);
+      this.#lanes.set(analyzer, lane);
+    }
+    return lane;
+  }
+}
+
+/**
+ * Starts the workers.
+ *
+ * @returns resolves when the channel is closed and empty, or `signal` has aborted
+ */
+export async function runWorkers(
+  count: number,
+  options: { lanes: Lanes; doors: LaneDoors; signal: AbortSignal },
+): Promise<void> {
+  await Promise.all(Array.from({ length: count }, () => runWorker(options)));
+}
+
+async function runWorker(
+  { lanes, doors, signal }: { lanes: Lanes; doors: LaneDoors; signal: AbortSignal },
+): Promise<void> {
+  for await (const packet of doors.queue.channel) {
+    const analyzer = await drawEligible(packet, { doors, signal });
+    if (analyzer === undefined) return doors.queue.putBack(packet);
+    lanes.of(analyzer).send(packet);
+  }
+}
+
+/** Draws an analyzer, waiting for as long as none is eligible; undefined once `signal` aborts. */
+async function drawEligible(
+  packet: Packet,
+  { doors, signal }: { doors: LaneDoors; signal: AbortSignal },
+): Promise<Analyzer | undefined> {
+  for (;;) {
+    if (signal.aborted) return undefined;
+    const analyzer = doors.registry.draw(packet);
+    if (analyzer !== undefined) return analyzer;
+    await doors.registry.eligibleAgain();
+  }
+}
