@@ -1,69 +1,202 @@
 /**
  * One attempt: a POST with a deadline. Returns an {@link Outcome}; never throws for I/O.
  *
- * Called by the lanes. Always true: an answer's body is read to its end or cut off, and no timer
- * outlives its attempt.
+ * Called by the lanes. `http:` goes over our own kept-alive connections, `https:` through fetch.
+ * Always true: an answer's body is read to its end or cut off, and no timer outlives its attempt.
  */
 
 import type { Clock } from "./clock.ts";
+import { HttpClient } from "./http_client.ts";
+import type { RequestBody } from "./http_connection.ts";
+import { type Answer, HttpError, parseRetryAfter, sortFetchError } from "./http_error.ts";
 import { type Outcome, outcomeOfStatus } from "./outcome.ts";
-import { batchBytes, type Packet, packetBytes } from "./packet.ts";
+import { batchLength, type Packet, writeBatch, writePacket } from "./packet.ts";
 
 /** An answer is read to this many bytes. */
 export const MAX_ANSWER_BYTES = 64 * 1024;
-/** An analyzer's Retry-After counts up to this. */
-const MAX_RETRY_AFTER_MS = 60_000;
+/** Time for opening a connection. */
+export const CONNECT_TIMEOUT_MS = 2000;
+
+/** What one request carries. */
+export type Batch = readonly [Packet, ...Packet[]];
 
 /** Posts packets to an analyzer: one as JSON, several as NDJSON. */
-export type Deliver = (url: string, packets: readonly [Packet, ...Packet[]]) => Promise<Outcome>;
+export interface Delivery {
+  /** @param url the analyzer's base URL; `/analyze` is appended */
+  post(url: string, packets: Batch): Promise<Outcome>;
+  /** An analyzer is gone: its idle connections are closed, what is under way goes on. */
+  forget(url: string): void;
+  /** Ends everything at once. */
+  close(): void;
+}
+
+export interface DeliveryOptions {
+  /** For one attempt, from connecting to the end of the answer. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** Delivers by the transport that fits each URL. */
+export function createDelivery(options: DeliveryOptions): Delivery {
+  const tcp = new TcpDelivery(options);
+  const other = new FetchDelivery(options);
+  const fitting = (url: string) => url.startsWith("http:") ? tcp : other;
+  return {
+    post: (url, packets) => fitting(url).post(url, packets),
+    forget: (url) => fitting(url).forget(url),
+    close: () => {
+      tcp.close();
+      other.close();
+    },
+  };
+}
 
 /** Delivers with fetch and one AbortSignal an attempt. */
-export function createFetchDelivery(options: { timeoutMs: number; clock: Clock }): Deliver {
-  const { timeoutMs, clock } = options;
-  return async (url, packets) => {
+export class FetchDelivery implements Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #closing = new AbortController();
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+  }
+
+  async post(url: string, packets: Batch): Promise<Outcome> {
+    const { timeoutMs, clock } = this.#options;
     const startedMs = clock.monotonicMs();
     const controller = new AbortController();
-    const cancelTimer = clock.after(timeoutMs, () => controller.abort());
+    const abort = () => controller.abort();
+    const cancelTimer = clock.after(timeoutMs, abort);
+    this.#closing.signal.addEventListener("abort", abort);
     try {
       const response = await fetch(`${url}/analyze`, {
         method: "POST",
-        headers: requestHeaders(packets),
-        body: packets.length === 1 ? packetBytes(packets[0]) : batchBytes(packets),
+        headers: describeRequest(packets),
+        body: bytesOf(bodyOf(packets)),
         redirect: "manual",
         signal: controller.signal,
       });
       await consume(response);
-      const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), clock);
-      return outcomeOfStatus(response.status, {
-        latencyMs: clock.monotonicMs() - startedMs,
+      const header = response.headers.get("retry-after");
+      const retryAfterMs = header === null ? undefined : parseRetryAfter(header, clock.wallMs());
+      const answer = {
+        status: response.status,
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-      });
+      };
+      return outcomeOfAnswer(answer, clock.monotonicMs() - startedMs);
     } catch (error) {
       return controller.signal.aborted
-        ? failure("timeout", `no answer within ${timeoutMs} ms`)
-        : outcomeOfError(error);
+        ? outcomeOfError(new HttpError("timeout", `No answer within ${timeoutMs} ms`))
+        : outcomeOfError(sortFetchError(error));
     } finally {
       cancelTimer();
+      this.#closing.signal.removeEventListener("abort", abort);
     }
+  }
+
+  forget(): void {}
+
+  close(): void {
+    this.#closing.abort();
+  }
+}
+
+interface Target {
+  readonly client: HttpClient;
+  /** Request line and Host. */
+  readonly head: string;
+}
+
+/** Delivers over kept-alive TCP connections: a third of the cost of fetch. */
+export class TcpDelivery implements Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #targets = new Map<string, Target>();
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+  }
+
+  async post(url: string, packets: Batch): Promise<Outcome> {
+    const { clock } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const { client, head } = this.#targets.get(url) ?? this.#addTarget(url);
+    try {
+      const answer = await client.request(head + headersOf(packets), bodyOf(packets));
+      return outcomeOfAnswer(answer, clock.monotonicMs() - startedMs);
+    } catch (error) {
+      if (error instanceof HttpError) return outcomeOfError(error);
+      throw error;
+    }
+  }
+
+  forget(url: string): void {
+    this.#targets.get(url)?.client.retire();
+    this.#targets.delete(url);
+  }
+
+  close(): void {
+    for (const { client } of this.#targets.values()) client.close();
+  }
+
+  #addTarget(url: string): Target {
+    const { timeoutMs, clock } = this.#options;
+    const { pathname, host } = new URL(`${url}/analyze`);
+    const target = {
+      client: new HttpClient(new URL(url), {
+        timeoutMs,
+        connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, timeoutMs),
+        maxAnswerBytes: MAX_ANSWER_BYTES,
+        clock,
+      }),
+      head: `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\n`,
+    };
+    this.#targets.set(url, target);
+    return target;
+  }
+}
+
+function describeRequest(packets: Batch): Record<string, string> {
+  const [first] = packets;
+  // identity: an answer that would have to be inflated could be far larger than it is long.
+  if (packets.length > 1) {
+    return { "Content-Type": "application/x-ndjson", "Accept-Encoding": "identity" };
+  }
+  return {
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",
+    "X-Packet-Id": headerSafe(first.id),
+    "X-Attempt": String(first.attempts + 1),
   };
 }
 
-function requestHeaders(packets: readonly [Packet, ...Packet[]]): Record<string, string> {
-  const [first] = packets;
-  // identity: an answer that would have to be inflated could be far larger than it is long.
-  const common = { "accept-encoding": "identity" };
-  if (packets.length > 1) return { ...common, "content-type": "application/x-ndjson" };
-  return {
-    ...common,
-    "content-type": "application/json",
-    "x-packet-id": headerSafe(first.id),
-    "x-attempt": String(first.attempts + 1),
-  };
+const NDJSON_HEADERS = "Content-Type: application/x-ndjson\r\n";
+
+/** The same as header lines. Nothing is inflated here, so nothing is said of encodings. */
+function headersOf(packets: Batch): string {
+  if (packets.length > 1) return NDJSON_HEADERS;
+  const [{ id, attempts }] = packets;
+  return "Content-Type: application/json\r\n" +
+    `X-Packet-Id: ${headerSafe(id)}\r\nX-Attempt: ${attempts + 1}\r\n`;
 }
 
 /** Ids are the agents' own: what is not printable ASCII is percent-encoded. */
 export function headerSafe(id: string): string {
   return /^[\x21-\x7e]*$/.test(id) ? id : encodeURIComponent(id.toWellFormed());
+}
+
+function bodyOf(packets: Batch): RequestBody {
+  const [first] = packets;
+  return packets.length === 1
+    ? { length: first.bytes, writeTo: (target, offset) => writePacket(first, target, offset) }
+    : {
+      length: batchLength(packets),
+      writeTo: (target, offset) => writeBatch(packets, target, offset),
+    };
+}
+
+function bytesOf(body: RequestBody): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(body.length);
+  body.writeTo(bytes, 0);
+  return bytes;
 }
 
 /** Reads an answer's body to its end, or to {@link MAX_ANSWER_BYTES} and then cuts it off. */
@@ -76,27 +209,14 @@ async function consume(response: Response): Promise<void> {
   }
 }
 
-/** `Retry-After` in either form; undefined when absent or unreadable, at most a minute. */
-export function parseRetryAfter(value: string | null, clock: Clock): number | undefined {
-  if (value === null) return undefined;
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - clock.wallMs();
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
+function outcomeOfAnswer({ status, retryAfterMs }: Answer, latencyMs: number): Outcome {
+  return outcomeOfStatus(status, {
+    latencyMs,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }
 
-function outcomeOfError(error: unknown): Outcome {
-  const text = describeError(error);
-  // fetch tells only in its text whether a connection was ever made.
-  return failure(text.startsWith("client error (Connect)") ? "connect" : "timeout", text);
-}
-
-/** What fetch says of an I/O fault, without the URL: in `cause`, or in the message itself. */
-export function describeError(error: unknown): string {
-  const { message, cause } = error as Error;
-  const whole = cause instanceof Error ? cause.message : message ?? String(error);
-  const start = whole.indexOf("client error (");
-  return (start < 0 ? whole : whole.slice(start)).slice(0, 256);
-}
-
-function failure(kind: "connect" | "timeout", detail: string): Outcome {
-  return { kind: "retriable", failure: kind, detail };
+function outcomeOfError(error: HttpError): Outcome {
+  const failure = error.fault === "connect" ? "connect" : "timeout";
+  return { kind: "retriable", failure, detail: error.message.slice(0, 256) };
 }

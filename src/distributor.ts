@@ -9,7 +9,7 @@
 import { createApp } from "./app.ts";
 import type { Clock } from "./clock.ts";
 import type { Config } from "./config.ts";
-import { createFetchDelivery } from "./delivery.ts";
+import { createDelivery } from "./delivery.ts";
 import { DEFAULT_HEALTH } from "./health.ts";
 import { maxLoad } from "./lane.ts";
 import type { Log } from "./log.ts";
@@ -80,10 +80,13 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     },
     maxLoad: (analyzer) => maxLoad(analyzer, limits),
   }, doors);
-  const deliver = createFetchDelivery({ timeoutMs: options.attemptTimeout, clock });
+  const delivery = createDelivery({ timeoutMs: options.attemptTimeout, clock });
   const policy = { maxRetries: options.maxRetries, intervalMs: options.retryInterval };
-  const laneDoors = { queue, registry, deliver, policy, limits, clock, random, log };
+  const laneDoors = { queue, registry, delivery, policy, limits, clock, random, log };
   const lanes = new Lanes(laneDoors);
+  registry.onWithdrawn((analyzer) => {
+    if (analyzer.removed) delivery.forget(analyzer.url);
+  });
   const ingestMetrics = new IngestMetrics();
   const metrics = () =>
     readMetrics(queue, {
@@ -140,6 +143,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       registry.close();
       await workers;
       const rest = restOf(queue);
+      delivery.close();
       await closeServer(server, clock);
       return rest;
     },

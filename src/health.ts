@@ -131,10 +131,10 @@ export class Health {
   /** The part of its weight that counts now: 0 while ejected, rising during slow start, else 1. */
   weightFactor(nowMs: number): number {
     if (this.#state === "ejected") return 0;
-    if (this.#state === "probation") return 1;
+    if (!this.isRamping(nowMs)) return 1;
     const { slowStartMs, slowStartFrom } = this.#options;
     const progress = (nowMs - this.#rampFromMs) / slowStartMs;
-    return progress >= 1 ? 1 : slowStartFrom + (1 - slowStartFrom) * progress;
+    return slowStartFrom + (1 - slowStartFrom) * progress;
   }
 
   /** Whether slow start is under way. */
@@ -155,9 +155,10 @@ export class Health {
     if (this.#state === "ejected" || failure.startedMs < this.#sinceMs) return undefined;
     const isConnection = failure.class === "connect" || failure.class === "timeout";
     if (this.#state === "probation") {
-      return failure.suspectPacket && !isConnection
-        ? undefined
-        : this.#eject(`${failure.class} during probation`, nowMs);
+      if (!isConnection && failure.suspectPacket) return undefined;
+      this.#successes = 0;
+      if (!isConnection && !failure.mayEject) return undefined;
+      return this.#eject(`${failure.class} during probation`, nowMs);
     }
     return isConnection ? this.#failConnection(failure, nowMs) : this.#failServer(failure, nowMs);
   }

@@ -1,24 +1,24 @@
 /**
- * Durations counted in buckets of bounded relative width, so that percentiles need no samples.
+ * Durations counted in bounded memory, so that percentiles need no samples: wrong by less than 0.8 %.
  *
- * Buckets are logarithmic with {@link STEPS_PER_OCTAVE} a doubling: a percentile is true to 1.1 %.
+ * Log-linear buckets as in HdrHistogram: each doubling of microseconds is cut into 128 equal ones.
+ * The largest value and the mean are exact.
  */
 
-const STEPS_PER_OCTAVE = 32;
-/** One microsecond: what is shorter counts as this. */
-const MIN_MS = 0.001;
-/** 2²⁸ µs, about 4.5 minutes: what is longer counts as this. */
-const OCTAVES = 28;
-const BUCKETS = OCTAVES * STEPS_PER_OCTAVE + 1;
+const SUB_BUCKET_BITS = 7;
+const SUB_BUCKETS = 2 ** SUB_BUCKET_BITS;
+/** What is longer than 71 minutes counts as this. */
+const MAX_US = 2 ** 32 - 1;
+const BUCKETS = (32 - SUB_BUCKET_BITS + 1) * SUB_BUCKETS;
 
 export class Histogram {
-  readonly #counts = new Uint32Array(BUCKETS);
-  #total = 0;
+  readonly #buckets = new Uint32Array(BUCKETS);
+  #count = 0;
   #sumMs = 0;
   #maxMs = 0;
 
   get count(): number {
-    return this.#total;
+    return this.#count;
   }
 
   get maxMs(): number {
@@ -26,43 +26,54 @@ export class Histogram {
   }
 
   get meanMs(): number {
-    return this.#total === 0 ? 0 : this.#sumMs / this.#total;
+    return this.#count === 0 ? 0 : this.#sumMs / this.#count;
   }
 
   /** Counts a duration in milliseconds, `times` times. */
   record(durationMs: number, times = 1): void {
-    const step = Math.round(Math.log2(Math.max(durationMs, MIN_MS) / MIN_MS) * STEPS_PER_OCTAVE);
-    this.#counts[Math.min(step, BUCKETS - 1)]! += times;
-    this.#total += times;
+    const us = Math.min(Math.max(Math.round(durationMs * 1000), 0), MAX_US);
+    this.#buckets[bucketOf(us)]! += times;
+    this.#count += times;
     this.#sumMs += durationMs * times;
     if (durationMs > this.#maxMs) this.#maxMs = durationMs;
   }
 
   /** Adds all that another has counted. */
   add(other: Histogram): void {
-    for (let i = 0; i < BUCKETS; i++) this.#counts[i]! += other.#counts[i]!;
-    this.#total += other.#total;
+    for (let i = 0; i < BUCKETS; i++) this.#buckets[i]! += other.#buckets[i]!;
+    this.#count += other.#count;
     this.#sumMs += other.#sumMs;
     this.#maxMs = Math.max(this.#maxMs, other.#maxMs);
   }
 
-  /** The duration that a fraction (0 to 1) of all stay at or below, in milliseconds; 0 when empty. */
+  /** The smallest value that a fraction (0 to 1) of all do not exceed; 0 when there is none. */
   quantileMs(fraction: number): number {
-    const rank = Math.ceil(fraction * this.#total);
+    if (this.#count === 0) return 0;
+    const rank = Math.max(1, Math.ceil(fraction * this.#count));
     let seen = 0;
-    for (let i = 0; i < BUCKETS && this.#total > 0; i++) {
-      seen += this.#counts[i]!;
-      if (seen >= rank && seen > 0) {
-        return Math.min(MIN_MS * 2 ** (i / STEPS_PER_OCTAVE), this.#maxMs);
-      }
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      seen += this.#buckets[bucket]!;
+      if (seen >= rank) return Math.min(highestOf(bucket) / 1000, this.#maxMs);
     }
     return this.#maxMs;
   }
 
   clear(): void {
-    this.#counts.fill(0);
-    this.#total = 0;
+    this.#buckets.fill(0);
+    this.#count = 0;
     this.#sumMs = 0;
     this.#maxMs = 0;
   }
+}
+
+function bucketOf(us: number): number {
+  if (us < SUB_BUCKETS) return us;
+  const shift = 31 - Math.clz32(us) - SUB_BUCKET_BITS;
+  return (shift + 1) * SUB_BUCKETS + (us >>> shift) - SUB_BUCKETS;
+}
+
+function highestOf(bucket: number): number {
+  if (bucket < SUB_BUCKETS) return bucket;
+  const shift = Math.floor(bucket / SUB_BUCKETS) - 1;
+  return ((bucket % SUB_BUCKETS) + SUB_BUCKETS + 1) * 2 ** shift - 1;
 }

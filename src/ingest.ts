@@ -9,7 +9,7 @@ import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { type Packet, sealPacket } from "./packet.ts";
-import { scanPacket } from "./packet_scanner.ts";
+import { scanFast } from "./fast_scanner.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 import type { MemoryQueue } from "./queue/memory.ts";
 
@@ -63,7 +63,7 @@ function readPacket(
   { isForm, doors }: { isForm: boolean; doors: IngestDoors },
 ): Packet {
   try {
-    return sealPacket(received, scanPacket(received), {
+    return sealPacket(received, scanFast(received), {
       receivedAt: new Date(doors.clock.wallMs()).toISOString(),
       acceptedAtMs: doors.clock.monotonicMs(),
       newId: doors.newId,

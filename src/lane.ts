@@ -7,7 +7,7 @@
 
 import type { Analyzer } from "./analyzer.ts";
 import type { Clock } from "./clock.ts";
-import type { Deliver } from "./delivery.ts";
+import type { Delivery } from "./delivery.ts";
 import type { Log } from "./log.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
@@ -30,13 +30,16 @@ export interface LaneLimits {
 export interface LaneDoors {
   readonly queue: MemoryQueue;
   readonly registry: Registry;
-  readonly deliver: Deliver;
+  readonly delivery: Delivery;
   readonly policy: RetryPolicy;
   readonly limits: LaneLimits;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
+
+/** Packets that make a batch worth sending while others are under way. */
+const WORTHWHILE_PACKETS = 64;
 
 type Batch = [Packet, ...Packet[]];
 
@@ -72,15 +75,25 @@ export class Lane {
   }
 
   #startRequests(): void {
-    const { limits } = this.#doors;
-    const most = this.#analyzer.batches ? limits.maxBatchesInFlight : limits.maxInFlight;
-    while (this.#waiting.length > 0 && this.#requests < most) {
+    while (this.#mayStart()) {
       const batch = this.#takeBatch();
       this.#requests++;
       for (const packet of batch) this.#doors.queue.start(packet);
       this.#analyzer.inFlight += batch.length;
       void this.#run(batch);
     }
+  }
+
+  /**
+   * Whether what waits goes out now. A further batch beside one that is under way must be worth a
+   * request of its own; until then waiting costs nothing, since the answer comes first.
+   */
+  #mayStart(): boolean {
+    const { maxInFlight, maxBatchesInFlight } = this.#doors.limits;
+    if (this.#waiting.length === 0) return false;
+    if (!this.#analyzer.batches) return this.#requests < maxInFlight;
+    return this.#requests === 0 ||
+      (this.#requests < maxBatchesInFlight && this.#waiting.length >= WORTHWHILE_PACKETS);
   }
 
   /** What goes into the next request: the packets that wait, up to the limits, at least one. */
@@ -109,7 +122,7 @@ export class Lane {
   /** Posts a batch and settles it; where an answer refuses it, each half by itself. */
   async #attempt(batch: Batch): Promise<void> {
     const startedMs = this.#doors.clock.monotonicMs();
-    const outcome = await this.#doors.deliver(this.#analyzer.url, batch);
+    const outcome = await this.#doors.delivery.post(this.#analyzer.url, batch);
     if (outcome.kind === "delivered") return this.#settleDelivered(batch, outcome.latencyMs);
     const undecided = batch.length > 1 && mayBlameOne(outcome);
     this.#doors.registry.failed(this.#analyzer, outcome, {

@@ -14,8 +14,10 @@ const SLACK_PACKETS = 2;
 const MEAN_WINDOW_PACKETS = 1000;
 /** Draws after which the sums are computed afresh, so that rounding errors cannot add up. */
 const REBASE_DRAWS = 1 << 20;
-/** A fall of the total weight below this part of itself leaves rounding errors worth removing. */
-const REBASE_SHRINK = 1e-3;
+/** A leap of the total weight by this factor, down or up, leaves sums or a horizon worth renewing. */
+const REBASE_LEAP = 1000;
+/** Smaller weights count as this: what is divided by them must stay finite. */
+const MIN_WEIGHT = 1e-100;
 
 /**
  * A lottery whose tickets are credit.
@@ -47,7 +49,7 @@ export class Lottery {
   #totalWeight = 0;
   #size = 0;
   #clock = 0;
-  /** The clock reading at which tickets are counted: `clock` plus the slack, never going back. */
+  /** The clock reading at which tickets are counted: `clock` plus the slack; rebasing renews it. */
   #horizon = 0;
   /** Credit left behind by entries that went, not yet shared out, in messages. */
   #pot = 0;
@@ -76,9 +78,10 @@ export class Lottery {
    * From 0 to a weight: joins with no credit. To 0: leaves; its credit or debt is shared among
    * those that stay. From one weight to another: keeps its credit.
    *
-   * @param weight finite, ≥ 0
+   * @param wanted finite, ≥ 0
    */
-  setWeight(entry: number, weight: number): void {
+  setWeight(entry: number, wanted: number): void {
+    const weight = wanted > 0 ? Math.max(wanted, MIN_WEIGHT) : 0;
     if (entry >= this.#weight.length) this.#grow(entry + 1);
     const before = this.#weight[entry]!;
     if (before === weight) return;
@@ -98,7 +101,7 @@ export class Lottery {
       this.#enlist(entry);
     }
     if (this.#size === 0) this.#reset();
-    else if (this.#totalWeight < totalBefore * REBASE_SHRINK) this.#rebase();
+    else if (isLeap(totalBefore, this.#totalWeight)) this.#rebase();
   }
 
   /**
@@ -122,8 +125,7 @@ export class Lottery {
   #advance(messages: number): void {
     this.#packetsSeen = Math.min(this.#packetsSeen + 1, MEAN_WINDOW_PACKETS);
     this.#meanMessages += (messages - this.#meanMessages) / this.#packetsSeen;
-    const slack = SLACK_PACKETS * this.#meanMessages / this.#totalWeight;
-    this.#horizon = Math.max(this.#horizon, this.#clock + slack);
+    this.#horizon = Math.max(this.#horizon, this.#clock + this.#slack());
     const credit = Math.max(0, messages + this.#pot);
     this.#pot += messages - credit;
     this.#clock += credit / this.#totalWeight;
@@ -131,6 +133,11 @@ export class Lottery {
       const { entry, turn } = this.#waiting.pop()!;
       if (this.#turn[entry] === turn) this.#enlist(entry);
     }
+  }
+
+  /** What entries may run ahead, in messages per unit of weight. */
+  #slack(): number {
+    return SLACK_PACKETS * this.#meanMessages / this.#totalWeight;
   }
 
   #pay(entry: number, messages: number): void {
@@ -249,26 +256,28 @@ export class Lottery {
   #rebase(): void {
     const clock = this.#clock;
     this.#drawsToRebase = REBASE_DRAWS;
-    this.#horizon -= clock;
     this.#clock = 0;
     this.#totalWeight = 0;
+    this.#weight.forEach((weight, entry) => {
+      this.#totalWeight += weight;
+      this.#paid[entry]! -= weight * clock;
+    });
+    this.#horizon = this.#totalWeight > 0 ? this.#slack() : 0;
     this.#weightTree = new Float64Array(this.#weight.length + 1);
     this.#paidTree = new Float64Array(this.#weight.length + 1);
     this.#ticketed = new Uint8Array(this.#weight.length);
     this.#waiting.clear();
-    for (let entry = 0; entry < this.#weight.length; entry++) {
-      const weight = this.#weight[entry]!;
-      if (weight === 0) continue;
-      this.#totalWeight += weight;
-      this.#paid[entry]! -= weight * clock;
-      this.#enlist(entry);
-    }
+    this.#weight.forEach((weight, entry) => {
+      if (weight > 0) this.#enlist(entry);
+    });
   }
 
   #reset(): void {
-    this.#clock = 0;
-    this.#horizon = 0;
     this.#pot = 0;
     this.#rebase();
   }
+}
+
+function isLeap(before: number, after: number): boolean {
+  return before > after * REBASE_LEAP || after > before * REBASE_LEAP;
 }

@@ -103,25 +103,28 @@ export function writePacket(packet: Packet, target: Uint8Array, offset: number):
   return offset + packet.bytes;
 }
 
+/** The length of several packets as NDJSON. */
+export function batchLength(packets: readonly Packet[]): number {
+  let length = 0;
+  for (const packet of packets) length += packet.bytes + 1;
+  return length;
+}
+
+/** Writes several packets as NDJSON, one a line, into `target` at `offset`. */
+export function writeBatch(packets: readonly Packet[], target: Uint8Array, offset: number): void {
+  let at = offset;
+  for (const packet of packets) {
+    const start = at;
+    at = writePacket(packet, target, start);
+    if (packet.multiline) blankLineBreaks(target.subarray(start, at));
+    target[at++] = NEWLINE;
+  }
+}
+
 /** The bytes of one packet, as an analyzer receives them alone. */
 export function packetBytes(packet: Packet): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(packet.bytes);
   writePacket(packet, bytes, 0);
-  return bytes;
-}
-
-/** The bytes of several packets as NDJSON: one packet a line. */
-export function batchBytes(packets: readonly Packet[]): Uint8Array<ArrayBuffer> {
-  let length = 0;
-  for (const packet of packets) length += packet.bytes + 1;
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const packet of packets) {
-    const start = offset;
-    offset = writePacket(packet, bytes, offset);
-    if (packet.multiline) blankLineBreaks(bytes.subarray(start, offset));
-    bytes[offset++] = NEWLINE;
-  }
   return bytes;
 }
 

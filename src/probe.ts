@@ -7,7 +7,7 @@
 
 import type { Analyzer } from "./analyzer.ts";
 import type { Cancel, Clock } from "./clock.ts";
-import { describeError } from "./delivery.ts";
+import { sortFetchError } from "./http_error.ts";
 import type { Random } from "./random.ts";
 import type { Registry } from "./registry.ts";
 
@@ -120,9 +120,7 @@ export async function probe(
   } catch (error) {
     const detail = controller.signal.aborted
       ? `no answer within ${options.timeoutMs} ms`
-      : error instanceof Error
-      ? error.message.slice(0, 256)
-      : String(error);
+      : sortFetchError(error).message;
     return { ok: false, detail, batches: false };
   } finally {
     cancelTimer();
