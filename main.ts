@@ -10,12 +10,15 @@ import { type Distributor, startDistributor } from "./src/distributor.ts";
 import { UsageError } from "./src/errors.ts";
 import { describeFlags } from "./src/flags.ts";
 import { createLog, type Log } from "./src/log.ts";
+import { probe } from "./src/probe.ts";
 import { systemRandom } from "./src/random.ts";
+import { onStopSignal } from "./src/signals.ts";
 import { VERSION } from "./src/version.ts";
 
 const USAGE = `distributor: shares log packets among analyzers by weight
 
 Usage: distributor [flags]
+       distributor healthcheck [flags]   asks one that runs with these flags; exits 0 if it lives
 
 ${describeFlags({ ...OPTIONS, ...COMMAND_OPTIONS })}
 
@@ -29,6 +32,7 @@ function main(): void {
   if (config.command.help) return console.log(USAGE);
   if (config.command.version) return console.log(`distributor ${VERSION}`);
   if (config.command.printConfig) return console.log(describeConfig(config));
+  if (config.words[0] === "healthcheck") return void checkHealth(config);
   const log = createLog({ format: config.options.logFormat, level: config.options.logLevel });
   const distributor = orExit(() => start(config, log));
   log.info("distributor started", {
@@ -42,11 +46,27 @@ function main(): void {
 
 function load(): Config {
   const config = readConfig({ args: Deno.args, env: (name) => Deno.env.get(name), readFile });
-  const [word] = config.words;
+  const word = config.words[0] === "healthcheck" ? config.words[1] : config.words[0];
   if (word !== undefined) {
     throw new UsageError(`Unexpected argument ${JSON.stringify(word)}: see --help for all flags`);
   }
   return config;
+}
+
+/** Asks a distributor with the same address whether it lives: 0 if so, else 1 and a line. */
+async function checkHealth(config: Config): Promise<void> {
+  const { hostname, port } = config.options.httpAddr;
+  const everywhere = hostname === "0.0.0.0" || hostname === "::";
+  const url = new URL("http://localhost");
+  if (!everywhere) url.hostname = hostname.includes(":") ? `[${hostname}]` : hostname;
+  url.port = String(port);
+  const verdict = await probe(url.origin, {
+    timeoutMs: config.options.healthCheckTimeout,
+    clock: systemClock,
+  });
+  if (verdict.ok) return;
+  console.error(`distributor: no health at ${url.origin}: ${verdict.detail}`);
+  Deno.exit(1);
 }
 
 function start(config: Config, log: Log): Distributor {
@@ -64,21 +84,17 @@ function start(config: Config, log: Log): Distributor {
 }
 
 function onSignals(distributor: Distributor, log: Log): void {
-  let isDraining = false;
-  const end = (signal: Deno.Signal) => {
-    if (isDraining) {
-      log.error("exiting at once", { signal });
-      log.flush();
-      Deno.exit(1);
-    }
-    isDraining = true;
+  onStopSignal((signal) => {
     log.info("draining", { signal });
     void drain(distributor, log);
-  };
-  Deno.addSignalListener("SIGINT", () => end("SIGINT"));
-  if (Deno.build.os === "windows") return;
-  Deno.addSignalListener("SIGTERM", () => end("SIGTERM"));
-  Deno.addSignalListener("SIGHUP", () => reload(distributor, log));
+  }, (signal) => {
+    log.error("exiting at once", { signal });
+    log.flush();
+    Deno.exit(1);
+  });
+  if (Deno.build.os !== "windows") {
+    Deno.addSignalListener("SIGHUP", () => reload(distributor, log));
+  }
 }
 
 async function drain(distributor: Distributor, log: Log): Promise<void> {

@@ -5,11 +5,12 @@
  * touches arguments, signals and the exit code.
  */
 
-import denoConfig from "../deno.json" with { type: "json" };
 import { systemClock } from "../src/clock.ts";
 import { UsageError } from "../src/errors.ts";
 import { describeFlags } from "../src/flags.ts";
 import { randomId, systemRandom } from "../src/random.ts";
+import { onStopSignal } from "../src/signals.ts";
+import { VERSION } from "../src/version.ts";
 import { TcpSender } from "./sender.ts";
 import { FetchSender } from "./fetch_sender.ts";
 import { OPTIONS, parseSettings, type Settings } from "./options.ts";
@@ -37,7 +38,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   if (settings.help || settings.version) {
-    console.log(settings.help ? USAGE : denoConfig.version);
+    console.log(settings.help ? USAGE : VERSION);
     return 0;
   }
   const url = new URL(settings.url.replace(/\/*$/, "/api/v1/logs"));
@@ -84,7 +85,7 @@ async function generate(settings: Settings, sender: Sender): Promise<number> {
     clock: systemClock,
     writeLine: (line) => console.error(line),
   });
-  const ignoreSignals = onSignals(() => run.interrupt());
+  const ignoreSignals = onStopSignal(() => run.interrupt());
   const tally = await run.send();
   ignoreSignals();
   await stopProgress?.();
@@ -98,21 +99,6 @@ function report(tally: Tally, facts: RunFacts): number {
   if (tally.interrupted) return 0;
   console.error(`No answer from ${facts.settings.url}: is that a distributor?`);
   return 1;
-}
-
-/** The first signal ends the run, a second one the process. */
-function onSignals(interrupt: () => void): () => void {
-  const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  let seen = false;
-  const listener = () => {
-    if (seen) Deno.exit(1);
-    seen = true;
-    interrupt();
-  };
-  for (const name of names) Deno.addSignalListener(name, listener);
-  return () => {
-    for (const name of names) Deno.removeSignalListener(name, listener);
-  };
 }
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);

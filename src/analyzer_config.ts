@@ -69,7 +69,7 @@ function parseUrl(text: unknown): string {
   if (url.username !== "" || url.password !== "") {
     throw invalid("url must not hold a user name or password");
   }
-  if (url.search !== "" || url.hash !== "") {
+  if (/[?#]/.test(url.href)) {
     throw invalid("url must not hold a query or fragment: /analyze and /health are appended to it");
   }
   return url.href.replace(/\/+$/, "");

@@ -4,7 +4,7 @@
  * Ingest has exactly one handler and no middleware, so Hono calls it without composing.
  */
 
-import { Hono } from "@hono/hono";
+import { type Context, Hono } from "@hono/hono";
 import { addAdminRoutes, type AdminDoors } from "./admin.ts";
 import { ApiError } from "./errors.ts";
 import { createIngest, type IngestDoors } from "./ingest.ts";
@@ -22,10 +22,7 @@ export function createApp(
   const ingest = createIngest(doors.ingest);
   app.post("/api/v1/logs", (context) => ingest(context.req.raw));
   addAdminRoutes(app, doors.admin);
-  refuseOtherMethods(app);
-  app.notFound((context) =>
-    problemResponse(new ApiError("NOT_FOUND", `There is nothing at ${context.req.path}`))
-  );
+  app.notFound((context) => problemResponse(explainNotFound(app, context)));
   app.onError((error) => {
     if (!(error instanceof ApiError)) doors.log.error("request failed", { error: String(error) });
     return problemResponse(toApiError(error));
@@ -40,23 +37,18 @@ export function createApp(
   };
 }
 
-/** Every known path answers a method it does not have with 405 and `Allow`. */
-function refuseOtherMethods(app: Hono): void {
-  const methods = new Map<string, Set<string>>();
-  for (const { path, method } of app.routes) {
-    const allowed = methods.get(path) ?? new Set();
-    allowed.add(method);
-    if (method === "GET") allowed.add("HEAD");
-    methods.set(path, allowed);
-  }
-  for (const [path, allowed] of methods) {
-    const allow = [...allowed].join(", ");
-    app.all(path, (context) => {
-      throw new ApiError(
-        "METHOD_NOT_ALLOWED",
-        `${context.req.method} is not allowed here: use ${allow}`,
-        { allow },
-      );
-    });
-  }
+/** A route for other methods beside ingest's would make Hono compose the two; so it is told here. */
+function explainNotFound(app: Hono, { req: { method, path } }: Context): ApiError {
+  const allow = methodsOf(app, path).join(", ");
+  if (allow === "") return new ApiError("NOT_FOUND", `There is nothing at ${path}`);
+  return new ApiError("METHOD_NOT_ALLOWED", `${method} is not allowed here: use ${allow}`, {
+    allow,
+  });
+}
+
+/** The methods that a path knows, for `Allow`; empty when nothing is there. */
+function methodsOf(app: Hono, path: string): string[] {
+  const known = [...new Set(app.routes.map(({ method }) => method))];
+  const found = known.filter((method) => app.router.match(method, path)[0].length > 0);
+  return found.includes("GET") ? [...found, "HEAD"] : found;
 }

@@ -82,7 +82,17 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   }, doors);
   const delivery = createDelivery({ timeoutMs: options.attemptTimeout, clock });
   const policy = { maxRetries: options.maxRetries, intervalMs: options.retryInterval };
-  const laneDoors = { queue, registry, delivery, policy, limits, clock, random, log };
+  const laneDoors = {
+    queue,
+    registry,
+    delivery,
+    policy,
+    limits,
+    clock,
+    random,
+    log,
+    stop: stop.signal,
+  };
   const lanes = new Lanes(laneDoors);
   registry.onWithdrawn((analyzer) => {
     if (analyzer.removed) delivery.forget(analyzer.url);
@@ -142,10 +152,9 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       queue.close();
       registry.close();
       await workers;
-      const rest = restOf(queue);
       delivery.close();
       await closeServer(server, clock);
-      return rest;
+      return restOf(queue);
     },
   };
 }

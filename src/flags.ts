@@ -219,13 +219,14 @@ export function parseCommandLine(args: readonly string[], table: OptionTable): C
         `Missing value for flag --${name}: allowed is ${allowedValues(table[key]!)}`,
       );
     }
-    normal.push(`--${key}=${value}`);
+    // parseArgs takes an empty value for none: a second sign keeps each from being empty.
+    normal.push(`--${key}==${value}`);
   }
   const parsed = parseArgs(normal, { string: Object.keys(table) });
   const written = new Map<string, string>();
   for (const key of keys.values()) {
     const value = parsed[key];
-    if (typeof value === "string") written.set(key, value);
+    if (typeof value === "string") written.set(key, value.slice(1));
   }
   return { written, words };
 }

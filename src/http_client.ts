@@ -78,6 +78,7 @@ export class HttpClient {
   retire(): void {
     this.#closed = true;
     for (const connection of this.#idle.splice(0)) connection.close();
+    this.#endExpiry();
   }
 
   /** Ends everything at once; requests under way fail as interrupted. */
@@ -86,7 +87,6 @@ export class HttpClient {
     const error = new HttpError("interrupted", "Stopped by the sender");
     for (const reject of this.#dialling) reject(error);
     for (const connection of this.#busy) connection.fail(error);
-    this.#cancelExpiry?.();
   }
 
   /** Returns nothing when the connection closes before the answer begins. */
@@ -106,6 +106,7 @@ export class HttpClient {
       this.#busy.delete(connection);
       if (reusable) this.#keep(connection);
       else connection.close();
+      if (this.#closed) this.#endExpiry();
     }
   }
 
@@ -150,6 +151,11 @@ export class HttpClient {
       this.#dialling.delete(reject);
       cancel();
     }
+  }
+
+  /** The timer outlives its requests, which saves setting it anew; but not the client. */
+  #endExpiry(): void {
+    if (this.#busy.size === 0) this.#cancelExpiry?.();
   }
 
   /** One timer for all requests: it is set for the oldest, and then for the next oldest. */

@@ -36,6 +36,8 @@ export interface LaneDoors {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Aborts when the distributor stops: what fails from then on is its own doing. */
+  readonly stop?: AbortSignal;
 }
 
 /** Packets that make a batch worth sending while others are under way. */
@@ -90,7 +92,7 @@ export class Lane {
    */
   #mayStart(): boolean {
     const { maxInFlight, maxBatchesInFlight } = this.#doors.limits;
-    if (this.#waiting.length === 0) return false;
+    if (this.#waiting.length === 0 || this.#doors.stop?.aborted) return false;
     if (!this.#analyzer.batches) return this.#requests < maxInFlight;
     return this.#requests === 0 ||
       (this.#requests < maxBatchesInFlight && this.#waiting.length >= WORTHWHILE_PACKETS);
@@ -124,6 +126,8 @@ export class Lane {
     const startedMs = this.#doors.clock.monotonicMs();
     const outcome = await this.#doors.delivery.post(this.#analyzer.url, batch);
     if (outcome.kind === "delivered") return this.#settleDelivered(batch, outcome.latencyMs);
+    // Cut off by the end of a drain: it stays in flight, where it counts as left.
+    if (this.#doors.stop?.aborted) return;
     const undecided = batch.length > 1 && mayBlameOne(outcome);
     this.#doors.registry.failed(this.#analyzer, outcome, {
       packet: batch[0],

@@ -263,7 +263,7 @@ export class Registry {
   }
 
   #moved(analyzer: Analyzer, transition: Transition | undefined): void {
-    if (!transition) return;
+    if (!transition || analyzer.removed) return;
     const { from, to, reason } = transition;
     this.#log[to === "ejected" ? "warn" : "info"](`analyzer ${to}`, {
       id: analyzer.id,
@@ -278,6 +278,8 @@ export class Registry {
 
   /** Sets an analyzer's weight in the lottery to what it should be now. */
   #renew(analyzer: Analyzer): void {
+    // What was removed may still have packets in flight, and another in its place.
+    if (this.#byEntry[analyzer.entry] !== analyzer) return;
     const full = analyzer.load >= this.#options.maxLoad(analyzer);
     if (!full) analyzer.fullSinceMs = NaN;
     else if (Number.isNaN(analyzer.fullSinceMs)) analyzer.fullSinceMs = this.#clock.monotonicMs();

@@ -25,8 +25,7 @@ export type NextStep =
  *
  * Back-off: exponential with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015).
  *
- * @param attempts failed attempts that counted before this one
- * @param others how many other analyzers could be tried now
+ * @param packet its failed attempts that counted, and its rejections, before this one
  */
 export function nextStep(
   outcome: Exclude<Outcome, { kind: "delivered" }>,

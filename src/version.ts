@@ -1,3 +1,5 @@
-/** The version of all three programs; the same as in deno.json. */
+/** The version of all three programs, as deno.json has it. */
 
-export const VERSION = "0.1.0";
+import denoConfig from "../deno.json" with { type: "json" };
+
+export const VERSION: string = denoConfig.version;

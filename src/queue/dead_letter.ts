@@ -34,53 +34,47 @@ export interface Selection {
 }
 
 export class DeadLetters {
+  /** Oldest first. */
+  readonly #letters = new Set<DeadLetter>();
   /** Ids are the agents' own, so two packets may share one. */
-  readonly #letters = new Map<string, DeadLetter[]>();
-  #size = 0;
+  readonly #byId = new Map<string, Set<DeadLetter>>();
 
   get size(): number {
-    return this.#size;
+    return this.#letters.size;
   }
 
   add(letter: DeadLetter): void {
-    const same = this.#letters.get(letter.packet.id);
-    if (same) same.push(letter);
-    else this.#letters.set(letter.packet.id, [letter]);
-    this.#size++;
+    this.#letters.add(letter);
+    const same = this.#byId.get(letter.packet.id);
+    if (same) same.add(letter);
+    else this.#byId.set(letter.packet.id, new Set([letter]));
   }
 
   /** The dead letter of a packet id, the oldest if there are several. */
   get(id: string): DeadLetter | undefined {
-    return this.#letters.get(id)?.[0];
+    return this.#byId.get(id)?.values().next().value;
   }
 
   /** One page, oldest first. */
   list(page: { offset: number; limit: number }): DeadLetter[] {
-    const found: DeadLetter[] = [];
-    let skip = page.offset;
-    for (const letters of this.#letters.values()) {
-      for (const letter of letters) {
-        if (skip-- > 0) continue;
-        if (found.length === page.limit) return found;
-        found.push(letter);
-      }
-    }
-    return found;
+    return this.#letters.values().drop(page.offset).take(page.limit).toArray();
   }
 
-  /** Removes what a selection names and returns it, oldest first. An empty selection names all. */
-  takeAll(selection: Selection): DeadLetter[] {
-    const taken: DeadLetter[] = [];
-    for (const id of selection.ids ?? [...this.#letters.keys()]) {
-      const letters = this.#letters.get(id) ?? [];
-      const stay = letters.filter((letter) =>
-        selection.reason !== undefined && letter.reason !== selection.reason
-      );
-      taken.push(...letters.filter((letter) => !stay.includes(letter)));
-      if (stay.length > 0) this.#letters.set(id, stay);
-      else this.#letters.delete(id);
-    }
-    this.#size -= taken.length;
+  /** Removes what a selection names (all, if nothing) and returns it: by ids, then oldest first. */
+  takeAll({ ids, reason }: Selection): DeadLetter[] {
+    const named = ids
+      ? [...new Set(ids)].flatMap((id) => [...this.#byId.get(id) ?? []])
+      : [...this.#letters];
+    const taken = named.filter((letter) => reason === undefined || letter.reason === reason);
+    for (const letter of taken) this.#remove(letter);
     return taken;
+  }
+
+  #remove(letter: DeadLetter): void {
+    this.#letters.delete(letter);
+    const { id } = letter.packet;
+    const same = this.#byId.get(id)!;
+    same.delete(letter);
+    if (same.size === 0) this.#byId.delete(id);
   }
 }

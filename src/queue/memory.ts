@@ -35,6 +35,7 @@ export class MemoryQueue {
   readonly #delayed = new Heap<Packet>();
   #cancelWake: Cancel | undefined;
   #wakeAtMs = Infinity;
+  #closed = false;
   readonly #roomWaiters = new Set<() => void>();
   readonly #idleWaiters = new Set<() => void>();
 
@@ -89,7 +90,7 @@ export class MemoryQueue {
     if (delayMs <= 0) return this.channel.putBack(packet);
     const dueMs = this.#clock.monotonicMs() + delayMs;
     this.#delayed.push(dueMs, packet);
-    if (dueMs < this.#wakeAtMs) this.#wakeAt(dueMs);
+    if (dueMs < this.#wakeAtMs && !this.#closed) this.#wakeAt(dueMs);
   }
 
   /** It was never sent: it goes back to be drawn again, ahead of newer packets. */
@@ -150,6 +151,7 @@ export class MemoryQueue {
 
   /** Ends the workers' loops. What is left stays counted. */
   close(): void {
+    this.#closed = true;
     this.#cancelWake?.();
     this.channel.close();
   }

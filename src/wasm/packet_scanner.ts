@@ -1,5 +1,5 @@
 /**
- * Tells fast whether bytes are a log packet. AssemblyScript; compiled by `deno task scanner`.
+ * Tells fast whether bytes are a log packet. AssemblyScript; compiled by `deno task wasm`.
  *
  * Says yes only where `packet_scanner.ts`, its twin, says yes, with the same result; what it is
  * not sure of it leaves to the twin, which also words the errors.

@@ -1,0 +1,123 @@
+/** Packets that were given up: listed, read, replayed and deleted over HTTP. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { makePacket } from "../support/agent.ts";
+import { startSystem, type System } from "../support/system.ts";
+
+const PATH = "/api/v1/dead-letters";
+const POISON = "this message is poison";
+
+/** A system whose only analyzer refuses the poison, and `count` poisonous packets given up. */
+async function startPoisoned(count: number): Promise<System> {
+  const system = await startSystem({ weights: [1], flags: ["--retry-interval=0"] });
+  await system.fleet.get("analyzer1").faults.set({ rejectMessage: POISON, errorCode: 422 });
+  const packets = Array.from({ length: count }, (_, i) => makePacket(`bad-${i}`, 2, POISON));
+  await system.agent.sendAll(packets);
+  await system.agent.post(makePacket("good", 3));
+  await system.settles();
+  return system;
+}
+
+Deno.test("dead letters are listed oldest first, in pages", async () => {
+  await using system = await startPoisoned(25);
+  const { json } = await system.call("GET", PATH);
+  assertEquals([json.total, json.offset, json.dead_letters.length], [25, 0, 25]);
+  const { since, ...letter } = json.dead_letters[0];
+  assertMatch(since, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  assertEquals(letter, {
+    packet_id: letter.packet_id,
+    reason: "rejected",
+    attempts: 2,
+    analyzer: "analyzer1",
+    detail: "HTTP 422",
+    messages: 2,
+    bytes: letter.bytes,
+  });
+  const pages: string[] = [];
+  for (const offset of [0, 10, 20, 30]) {
+    const page = (await system.call("GET", `${PATH}?offset=${offset}&limit=10`)).json;
+    assertEquals([page.total, page.offset], [25, offset]);
+    for (const { packet_id } of page.dead_letters) pages.push(packet_id);
+  }
+  assertEquals(new Set(pages), new Set(Array.from({ length: 25 }, (_, i) => `bad-${i}`)));
+  assertEquals(pages.length, 25);
+  assertEquals((await system.call("GET", `${PATH}?limit=0`)).json.dead_letters, []);
+  for (const query of ["limit=1001", "limit=x", "offset=-1", "offset=1.5", "limit="]) {
+    const { status, json } = await system.call("GET", `${PATH}?${query}`);
+    assertEquals([status, json.code], [400, "INVALID_QUERY"], query);
+  }
+  await system.conservation();
+});
+
+Deno.test("a dead letter is read as the bytes that an analyzer would receive", async () => {
+  await using system = await startPoisoned(1);
+  const response = await fetch(`${system.url}${PATH}/bad-0`);
+  assertEquals(response.headers.get("content-type"), "application/json");
+  const sent = makePacket("bad-0", 2, POISON).body;
+  const text = await response.text();
+  assert(text.startsWith(`${sent.slice(0, -1)},"received_at":"`), text);
+  const unknown = await system.call("GET", `${PATH}/good`);
+  assertEquals([unknown.status, unknown.json.code], [404, "DEAD_LETTER_NOT_FOUND"]);
+  await system.conservation();
+});
+
+Deno.test("replayed dead letters are delivered once they are cured", async () => {
+  await using system = await startPoisoned(20);
+  await system.fleet.get("analyzer1").faults.clear();
+  const some = await system.call("POST", `${PATH}/replay`, { ids: ["bad-1", "bad-2", "nobody"] });
+  assertEquals(some, { status: 200, json: { status: "replayed", replayed: 2 } });
+  await system.settles();
+  const rest = await system.call("POST", `${PATH}/replay`, { reason: "rejected" });
+  assertEquals(rest.json.replayed, 18);
+  const none = await system.call("POST", `${PATH}/replay`, { all: true });
+  assertEquals(none.json.replayed, 0);
+  await system.conservation();
+  const { delivered, dead_lettered, dead_letters } = await system.metrics();
+  assertEquals(delivered, { packets: 21, messages: 43 });
+  assertEquals([dead_lettered, dead_letters], [{ packets: 0, messages: 0 }, 0]);
+  for (const [id, times] of system.fleet.seen()) assertEquals(times, 1, id);
+});
+
+Deno.test("replayed dead letters that are not cured become dead letters again", async () => {
+  await using system = await startPoisoned(5);
+  assertEquals((await system.call("POST", `${PATH}/replay`, { all: true })).json.replayed, 5);
+  await system.settles();
+  assertEquals((await system.call("GET", PATH)).json.total, 5);
+  assertEquals((await system.analyzer("analyzer1")).state, "healthy");
+  await system.conservation();
+});
+
+Deno.test("deleted dead letters are gone and still in the books", async () => {
+  await using system = await startPoisoned(10);
+  const one = await system.call("DELETE", `${PATH}/bad-3`);
+  assertEquals(one, { status: 200, json: { status: "deleted", deleted: 1 } });
+  assertEquals((await system.call("DELETE", `${PATH}/bad-3`)).status, 404);
+  assertEquals((await system.call("DELETE", PATH, { ids: ["bad-4"] })).json.deleted, 1);
+  await system.conservation({ deleted: ["bad-3", "bad-4"] });
+  assertEquals((await system.call("DELETE", PATH, { all: true })).json.deleted, 8);
+  const { dead_lettered, dead_letters } = await system.metrics();
+  assertEquals([dead_lettered, dead_letters], [{ packets: 10, messages: 20 }, 0]);
+  await system.conservation({ deleted: Array.from({ length: 10 }, (_, i) => `bad-${i}`) });
+});
+
+Deno.test("an order about dead letters must say which", async () => {
+  await using system = await startPoisoned(1);
+  const rows: [body: unknown, word: string][] = [
+    [{}, "say which"],
+    [[], "JSON object"],
+    [{ all: false }, "all"],
+    [{ ids: "bad-0" }, "ids"],
+    [{ ids: [7] }, "ids"],
+    [{ reason: "boredom" }, "reason"],
+    [{ id: "bad-0" }, "id"],
+  ];
+  for (const [body, word] of rows) {
+    for (const [method, path] of [["POST", `${PATH}/replay`], ["DELETE", PATH]] as const) {
+      const { status, json } = await system.call(method, path, body);
+      assertEquals([status, json.code], [400, "INVALID_QUERY"], JSON.stringify(body));
+      assertStringIncludes(json.detail, word);
+    }
+  }
+  assertEquals((await system.call("GET", PATH)).json.total, 1);
+  await system.conservation();
+});

@@ -1,0 +1,191 @@
+/** The distributor as a process: how it stops, and how it reads its config file again. */
+
+import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { Agent, makePacket } from "../support/agent.ts";
+import { assertBalanced, assertConserved } from "../support/conservation.ts";
+import { eventually } from "../support/eventually.ts";
+import { Fleet } from "../support/fleet.ts";
+import { type Program, startDistributorProgram } from "../support/program.ts";
+
+const HALF_POST = "POST /api/v1/logs HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
+const JSON_TYPE = { "content-type": "application/json" };
+
+// deno-lint-ignore no-explicit-any
+async function readJson(url: string): Promise<any> {
+  return await (await fetch(url)).json();
+}
+
+async function register(url: string, analyzer: { id: string; url: string }): Promise<void> {
+  const body = JSON.stringify({ ...analyzer, weight: 1 });
+  const init = { method: "POST", headers: JSON_TYPE, body };
+  const response = await fetch(`${url}/api/v1/analyzers`, init);
+  assertEquals(response.status, 201, await response.text());
+}
+
+/** Posts packets that nobody can take: they stay queued. */
+async function queueUp(url: string, count: number): Promise<Agent> {
+  const agent = new Agent(url);
+  await agent.sendAll(Array.from({ length: count }, (_, i) => makePacket(`left-${i}`, 2)));
+  assertEquals(agent.acknowledged.size, count);
+  return agent;
+}
+
+/** The last line of the log, whose counts must add up. */
+async function assertStopped(program: Program, expected: { undelivered: number }) {
+  const stopped = await program.logs("distributor stopped");
+  assertEquals(stopped["undelivered_packets"], expected.undelivered);
+  assertEquals(
+    stopped["accepted"],
+    (stopped["delivered"] as number) + (stopped["dead_lettered"] as number) + expected.undelivered,
+  );
+  return stopped;
+}
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test(`${signal} under load delivers all that was accepted, and exits 0`, async () => {
+    const { program, url } = await startDistributorProgram(["--max-in-flight=4"]);
+    await using _program = program;
+    const fleet = new Fleet();
+    const agent = new Agent(url);
+    for (const id of ["analyzer1", "analyzer2"]) {
+      const options = { batches: false, faults: { latency: 50 } };
+      await register(url, { id, url: (await fleet.add(id, 1, options)).url });
+    }
+    const load = agent.startLoad({
+      ratePerSecond: 400,
+      next: (number) => makePacket(`drain-${number}`, 3),
+    });
+    // What comes in at 400 a second goes out at 160: a queue builds up.
+    await eventually(async () => {
+      const metrics = await readJson(`${url}/api/v1/metrics`);
+      assertBalanced(metrics);
+      return metrics.queued.packets > 200;
+    }, { name: "a queue has built up" });
+    program.signal(signal);
+    const exit = program.exits();
+    await eventually(() => agent.refusals.length > 0, { name: "a post is refused" });
+    const ready = await fetch(`${url}/readyz`);
+    assertEquals([ready.status, (await ready.json()).reason], [503, "draining"]);
+
+    const { code, tookMs } = await exit;
+    await load.stop();
+    assertEquals(code, 0);
+    assertLess(tookMs, 25_000);
+    for (const { status, code, retryAfter } of agent.refusals) {
+      assertEquals([status, code, retryAfter], [503, "DRAINING", "1"]);
+    }
+    const stopped = await assertStopped(program, { undelivered: 0 });
+    assertEquals(stopped["level"], "info");
+    assertGreater(agent.acknowledged.size, 200);
+    assertConserved({ agent, seen: fleet.seen(), dead: [], queued: 0 });
+    await fleet.close();
+  });
+}
+
+Deno.test("SIGTERM with all analyzers down exits 0 in time and counts what was left", async () => {
+  const { program, url } = await startDistributorProgram(["--drain-timeout=1s"]);
+  await using _program = program;
+  const fleet = new Fleet();
+  await register(url, { id: "gone", url: (await fleet.add("gone", 1)).url });
+  await fleet.kill("gone");
+  const agent = await queueUp(url, 100);
+  program.signal("SIGTERM");
+  const { code, tookMs } = await program.exits();
+  assertEquals(code, 0);
+  assertLess(tookMs, 4000);
+  const stopped = await assertStopped(program, { undelivered: 100 });
+  assertEquals([stopped["undelivered_messages"], stopped["level"]], [200, "error"]);
+  assertConserved({ agent, seen: fleet.seen(), dead: [], queued: 100 });
+});
+
+Deno.test("SIGTERM does not wait for a half-sent body", async () => {
+  const { program, url } = await startDistributorProgram([]);
+  await using _program = program;
+  const { hostname, port } = new URL(url);
+  using connection = await Deno.connect({ hostname, port: Number(port) });
+  await connection.write(new TextEncoder().encode(HALF_POST));
+  assertEquals((await fetch(`${url}/health`).then((answer) => answer.json())).status, "healthy");
+  program.signal("SIGTERM");
+  const { code, tookMs } = await program.exits();
+  assertEquals(code, 0);
+  assertLess(tookMs, 4000);
+  await assertStopped(program, { undelivered: 0 });
+});
+
+Deno.test("SIGTERM counts what is cut off at the deadline as left, not as failed", async () => {
+  const { program, url } = await startDistributorProgram([
+    "--drain-timeout=300ms",
+    "--max-retries=0",
+  ]);
+  await using _program = program;
+  const fleet = new Fleet();
+  const slow = await fleet.add("slow", 1, { batches: false, faults: { latency: 10_000 } });
+  await register(url, { id: "slow", url: slow.url });
+  const agent = await queueUp(url, 10);
+  // Closing waits a second for this one: time enough to settle what was cut off wrongly.
+  const { hostname, port } = new URL(url);
+  using connection = await Deno.connect({ hostname, port: Number(port) });
+  await connection.write(new TextEncoder().encode(HALF_POST));
+  program.signal("SIGTERM");
+  assertEquals((await program.exits()).code, 0);
+  const stopped = await assertStopped(program, { undelivered: 10 });
+  assertEquals([stopped["delivered"], stopped["dead_lettered"]], [0, 0]);
+  assertConserved({ agent, seen: fleet.seen(), dead: [], queued: 10 });
+  await fleet.close();
+});
+
+Deno.test("a second SIGTERM exits at once", async () => {
+  const { program, url } = await startDistributorProgram([]);
+  await using _program = program;
+  await queueUp(url, 10);
+  program.signal("SIGTERM");
+  await program.logs("draining");
+  program.signal("SIGTERM");
+  const { code, tookMs } = await program.exits();
+  assertEquals(code, 1);
+  assertLess(tookMs, 1000);
+  assert(program.events().some(({ event }) => event === "exiting at once"));
+});
+
+Deno.test("SIGHUP takes over the config file's analyzers, and nothing of a broken file", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".json" });
+  const a = { id: "a", url: "http://127.0.0.1:9", weight: 1 };
+  const b = { id: "b", url: "http://127.0.0.1:9/b", weight: 3 };
+  const write = (config: unknown) => Deno.writeTextFile(path, JSON.stringify(config));
+  try {
+    await write({ analyzers: [a] });
+    const { program, url } = await startDistributorProgram([`--config=${path}`]);
+    await using _program = program;
+    await register(url, { id: "by-hand", url: "http://127.0.0.1:9/c" });
+    const weights = async () => {
+      const { analyzers } = await readJson(`${url}/api/v1/analyzers`);
+      return analyzers.map(({ id, weight }: { id: string; weight: number }) => [id, weight]);
+    };
+    assertEquals(await weights(), [["a", 1], ["by-hand", 1]]);
+
+    await write({ analyzers: [{ ...a, weight: 2 }, b] });
+    program.signal("SIGHUP");
+    await program.logs("config file read again");
+    assertEquals(await weights(), [["a", 2], ["by-hand", 1], ["b", 3]]);
+
+    const broken: unknown[] = ["not an object", { analyzers: [{ ...b, weight: 0 }] }, { nope: 1 }];
+    for (const [i, config] of broken.entries()) {
+      await write(config);
+      program.signal("SIGHUP");
+      const refused = () =>
+        program.events().filter(({ event }) => event === "config file not taken over");
+      await eventually(() => refused().length === i + 1, { name: "the broken file is logged" });
+      assertEquals(refused()[i]!["level"], "error");
+      assertEquals(await weights(), [["a", 2], ["by-hand", 1], ["b", 3]]);
+    }
+
+    await write({ analyzers: [b] });
+    program.signal("SIGHUP");
+    await eventually(async () => (await weights()).length === 2, { name: "a is gone" });
+    assertEquals(await weights(), [["by-hand", 1], ["b", 3]]);
+    program.signal("SIGTERM");
+    assertEquals((await program.exits()).code, 0);
+  } finally {
+    await Deno.remove(path);
+  }
+});

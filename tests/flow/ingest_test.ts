@@ -1,0 +1,311 @@
+/** What agents may send: every row of the contract's table, and what arrives at the analyzers. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { gzipSync } from "node:zlib";
+import { makePacket } from "../support/agent.ts";
+import { Recorder } from "../support/recorder.ts";
+import { sendRaw } from "../support/raw_http.ts";
+import { eventually, startSystem, type System } from "../support/system.ts";
+
+const MAX_BODY = 4 * 1024 * 1024;
+const GOOD = '{"log_messages":[{"level":"INFO","message":"hello"}]}';
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // deno-lint-ignore no-explicit-any
+  readonly json: any;
+}
+
+type Body = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+
+/** Posts a body as it is; `plain` is its JSON where the body itself is not text. */
+async function submit(
+  { url, agent }: System,
+  body: Body,
+  { headers = {}, plain }: { headers?: Record<string, string>; plain?: string } = {},
+): Promise<Answer> {
+  const response = await fetch(`${url}/api/v1/logs`, {
+    method: "POST",
+    // A Blob without a type lets no Content-Type through but the one asked for.
+    body: body instanceof ReadableStream ? body : new Blob([body]),
+    headers,
+  });
+  const json = await response.json();
+  if (response.status === 202) {
+    agent.attempted.add(json.packet_id);
+    const text = plain ?? (typeof body === "string" ? body : "");
+    agent.acknowledged.set(json.packet_id, JSON.parse(text).log_messages.length);
+  }
+  return { status: response.status, headers: response.headers, json };
+}
+
+function assertProblem({ status, headers, json }: Answer, expected: number, code: string): void {
+  assertEquals([status, json.code], [expected, code], JSON.stringify(json));
+  assertEquals(headers.get("content-type"), "application/problem+json");
+  assertEquals(Object.keys(json).sort(), ["code", "detail", "status", "title", "type"]);
+  assertEquals(json.status, expected);
+}
+
+function stream(...chunks: string[]): ReadableStream<Uint8Array> {
+  return ReadableStream.from(chunks.map((chunk) => new TextEncoder().encode(chunk)));
+}
+
+function nested(depth: number): string {
+  return `{"log_messages":[{}],"x":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
+}
+
+function sized(bytes: number): string {
+  const empty = '{"log_messages":[{"message":""}]}';
+  return `{"log_messages":[{"message":"${"x".repeat(bytes - empty.length)}"}]}`;
+}
+
+Deno.test("ingest answers 202 with the contract's body", async () => {
+  await using system = await startSystem({ weights: [1] });
+  const own = await submit(system, '{"packet_id":"p-1","log_messages":[{}]}');
+  assertEquals(own.status, 202);
+  assertEquals(own.headers.get("content-type"), "application/json");
+  assertEquals(own.json, {
+    status: "accepted",
+    message: "Log packet queued for processing",
+    packet_id: "p-1",
+    durability: "memory",
+  });
+  for (const id of ['"packet_id":null,', '"packet_id":"",', ""]) {
+    const answer = await submit(system, `{${id}"log_messages":[{}]}`);
+    assertMatch(answer.json.packet_id, /^[0-9a-f]{8}-[0-9a-f-]{27}$/);
+  }
+  await system.conservation();
+});
+
+Deno.test("ingest takes every form of body that the contract allows", async () => {
+  await using system = await startSystem({ weights: [1] });
+  const form = "application/x-www-form-urlencoded";
+  const rows: [name: string, body: Body, headers?: Record<string, string>, plain?: string][] = [
+    ["no type", GOOD],
+    ["charset", GOOD, { "content-type": "application/json; charset=utf-8" }],
+    ["upper case", GOOD, { "content-type": "Application/JSON" }],
+    ["curl -d", GOOD, { "content-type": form }],
+    ["chunked", stream(GOOD.slice(0, 20), GOOD.slice(20)), {}, GOOD],
+    ["identity", GOOD, { "content-encoding": "identity" }],
+    ["gzip", new Uint8Array(gzipSync(GOOD)), { "content-encoding": "gzip" }, GOOD],
+    ["blanks around", ` \r\n\t${GOOD}\n`],
+    ["unknown fields", '{"a":{"b":[null,true,-0.5e-3]},"log_messages":[{"zzz":[]}]}'],
+    ["depth 32", nested(32)],
+    ["exactly the limit", sized(MAX_BODY)],
+  ];
+  for (const [name, body, headers = {}, plain] of rows) {
+    const answer = await submit(system, body, { headers, ...(plain ? { plain } : {}) });
+    assertEquals(answer.status, 202, `${name}: ${JSON.stringify(answer.json)}`);
+  }
+  await system.conservation();
+});
+
+Deno.test("ingest answers 400 to what is not JSON, not UTF-8 or too deep", async () => {
+  await using system = await startSystem();
+  const rows: [name: string, body: Body, code: string][] = [
+    ["empty", "", "INVALID_JSON"],
+    ["word", "hello", "INVALID_JSON"],
+    ["half", GOOD.slice(0, -1), "INVALID_JSON"],
+    ["two", GOOD + GOOD, "INVALID_JSON"],
+    ["trailing comma", '{"log_messages":[{},]}', "INVALID_JSON"],
+    ["NaN", '{"log_messages":[{"a":NaN}]}', "INVALID_JSON"],
+    ["byte order mark", `\uFEFF${GOOD}`, "INVALID_JSON"],
+    ["raw control character", '{"log_messages":[{"a":"\n"}]}', "INVALID_JSON"],
+    ["latin-1", Uint8Array.from([...new TextEncoder().encode('{"a":"'), 0xe9]), "INVALID_JSON"],
+    ["depth 33", nested(33), "TOO_DEEP"],
+    ["depth 100,000", nested(100_000), "TOO_DEEP"],
+  ];
+  for (const [, body, code] of rows) assertProblem(await submit(system, body), 400, code);
+
+  const latin1 = Uint8Array.from(
+    '{"log_messages":[{"message":"caf\xe9"}]}',
+    (c) => c.charCodeAt(0),
+  );
+  assertProblem(await submit(system, latin1), 400, "INVALID_UTF8");
+  const zipped = { "content-encoding": "gzip" };
+  assertProblem(await submit(system, GOOD, { headers: zipped }), 400, "INVALID_ENCODING");
+  const half = new Uint8Array(gzipSync(GOOD)).subarray(0, 20);
+  assertProblem(await submit(system, half, { headers: zipped }), 400, "INVALID_ENCODING");
+  await system.conservation();
+});
+
+Deno.test("ingest answers 422 to JSON that is not a packet, naming the field", async () => {
+  await using system = await startSystem();
+  const rows: [body: string, field: string][] = [
+    ["null", "JSON object"],
+    ["[]", "JSON object"],
+    ['"text"', "JSON object"],
+    ["12345678901234567890", "JSON object"],
+    ["{}", "log_messages is missing"],
+    ['{"log_messages":null}', "log_messages must be an array"],
+    ['{"log_messages":{}}', "log_messages must be an array"],
+    ['{"log_messages":[]}', "log_messages is empty"],
+    ['{"log_messages":[{},1]}', "log_messages[1]"],
+    ['{"log_messages":[[]]}', "log_messages[0]"],
+    ['{"packet_id":7,"log_messages":[{}]}', "packet_id"],
+    [`{"packet_id":"${"x".repeat(257)}","log_messages":[{}]}`, "packet_id"],
+  ];
+  for (const [body, field] of rows) {
+    const answer = await submit(system, body);
+    assertProblem(answer, 422, "INVALID_PACKET");
+    assertStringIncludes(answer.json.detail, field);
+  }
+  const { rejected } = await system.metrics();
+  assertEquals(rejected, { packets: rows.length, by_code: { INVALID_PACKET: rows.length } });
+  await system.conservation();
+});
+
+Deno.test("ingest answers 413 to a body over 4 MiB, sent, streamed, announced or inflated", async () => {
+  await using system = await startSystem();
+  assertProblem(await submit(system, sized(MAX_BODY + 1)), 413, "BODY_TOO_LARGE");
+  const chunks = Array.from({ length: 5 }, () => " ".repeat(1024 * 1024));
+  assertProblem(await submit(system, stream(...chunks)), 413, "BODY_TOO_LARGE");
+  const bomb = new Uint8Array(gzipSync(" ".repeat(64 * 1024 * 1024)));
+  const headers = { "content-encoding": "gzip" };
+  assertProblem(await submit(system, bomb, { headers }), 413, "BODY_TOO_LARGE");
+  const announced = await sendRaw(
+    system.url,
+    `POST /api/v1/logs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n` +
+      `Content-Length: ${MAX_BODY + 1}\r\n\r\n`,
+    500,
+  );
+  assertEquals(announced.status, 413);
+  await system.conservation();
+});
+
+Deno.test("ingest answers 415 and says what it takes", async () => {
+  await using system = await startSystem();
+  for (const type of ["text/plain", "application/x-ndjson", "multipart/form-data; boundary=x"]) {
+    const answer = await submit(system, GOOD, { headers: { "content-type": type } });
+    assertProblem(answer, 415, "UNSUPPORTED_TYPE");
+    assertEquals(answer.headers.get("accept-post"), "application/json");
+  }
+  const form = { "content-type": "application/x-www-form-urlencoded" };
+  assertProblem(await submit(system, "a=1&b=2", { headers: form }), 415, "UNSUPPORTED_TYPE");
+  for (const encoding of ["br", "zstd", "gzip, gzip", "deflate"]) {
+    const answer = await submit(system, GOOD, { headers: { "content-encoding": encoding } });
+    assertProblem(answer, 415, "UNSUPPORTED_ENCODING");
+    assertEquals(answer.headers.get("accept-encoding"), "gzip");
+  }
+  await system.conservation();
+});
+
+Deno.test("ingest answers 503 with Retry-After when the queue is full", async () => {
+  await using system = await startSystem({ flags: ["--queue-size=1", "--drain-timeout=0"] });
+  assertEquals(await system.agent.post(makePacket("only")), 202);
+  const answer = await submit(system, GOOD);
+  assertProblem(answer, 503, "QUEUE_FULL");
+  assertEquals(answer.headers.get("retry-after"), "1");
+  await system.conservation({ queued: 1 });
+});
+
+Deno.test("known paths answer 405 with Allow, unknown ones 404", async () => {
+  await using system = await startSystem();
+  const rows: [path: string, allow: string][] = [
+    ["/api/v1/logs", "POST"],
+    ["/api/v1/analyzers", "GET, HEAD, POST"],
+    ["/api/v1/analyzers/a", "DELETE, GET, HEAD, PATCH"],
+    ["/api/v1/metrics", "GET, HEAD"],
+    ["/api/v1/dead-letters", "DELETE, GET, HEAD"],
+    ["/api/v1/dead-letters/a", "DELETE, GET, HEAD"],
+    ["/health", "GET, HEAD"],
+    ["/livez", "GET, HEAD"],
+    ["/readyz", "GET, HEAD"],
+  ];
+  for (const [path, allow] of rows) {
+    for (const method of ["PUT", "OPTIONS"]) {
+      const response = await fetch(`${system.url}${path}`, { method });
+      const { status, headers } = response;
+      const json = await response.json();
+      assertProblem({ status, headers, json }, 405, "METHOD_NOT_ALLOWED");
+      assertEquals(headers.get("allow")?.split(", ").sort().join(", "), allow, `${method} ${path}`);
+    }
+  }
+  const head = await fetch(`${system.url}/api/v1/metrics`, { method: "HEAD" });
+  assertEquals([head.status, await head.text()], [200, ""]);
+  const logsHead = await fetch(`${system.url}/api/v1/logs`, { method: "HEAD" });
+  assertEquals([logsHead.status, logsHead.headers.get("allow")], [405, "POST"]);
+  for (const path of ["/", "/api/v1/log", "/api/v1/logs/", "/analyze", "/API/v1/logs"]) {
+    const { status, json } = await system.call("GET", path);
+    assertEquals([status, json.code], [404, "NOT_FOUND"], path);
+  }
+  await system.conservation();
+});
+
+Deno.test("a Host header that names another path is answered 400", async () => {
+  await using system = await startSystem();
+  const hosts = ["x/api/v1/analyzers?", "x/", "a b", "user@host", "[::1", "x:port", "", "x?", "x#"];
+  for (const host of hosts) {
+    const answer = await sendRaw(
+      system.url,
+      `GET /api/v1/metrics HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    );
+    assertEquals(answer.status, 400, `Host ${JSON.stringify(host)}: ${answer.text}`);
+  }
+  for (const host of ["localhost", "127.0.0.1:8080", "[::1]:8080", "a-b.example"]) {
+    const answer = await sendRaw(
+      system.url,
+      `GET /health HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    );
+    assertEquals(answer.status, 200, host);
+  }
+  await system.conservation();
+});
+
+Deno.test("packets arrive as the bytes that were sent, with received_at as the last member", async () => {
+  await using recorder = new Recorder();
+  await using system = await startSystem();
+  await system.register({ id: "recorder", url: recorder.url, weight: 1 });
+  const bodies = [
+    '{"packet_id":"a","n":12345678901234567890,"log_messages":[{"x":1.10,"x":1e400}],"n":2}',
+    '{"log_messages":[1],"packet_id":"b","log_messages":[{}],"é":"\\u00e9\\ud83d\\ude00 😀"}',
+    JSON.stringify({ packet_id: "c", log_messages: [{ a: [1, { b: null }] }] }, null, 2),
+    '\n{ "packet_id" : "d" ,\r\n\t"log_messages":[ {} ] , "received_at":"1970-01-01T00:00:00Z" } \n',
+    '{"packet_id":"id with \\"quotes\\" and é","log_messages":[{}]}',
+  ];
+  for (const body of bodies) assertEquals((await submit(system, body)).status, 202);
+  await system.settles();
+  assertEquals(recorder.deliveries.length, bodies.length);
+  for (const body of bodies) {
+    const opened = body.slice(0, body.lastIndexOf("}"));
+    const found = recorder.deliveries.find(({ text }) => text.startsWith(opened));
+    assert(found, `arrived unchanged: ${body}`);
+    assertMatch(found.text.slice(opened.length), /^,"received_at":"[^"]+"\}$/);
+    assertMatch(JSON.parse(found.text).received_at, RFC_3339);
+    assertEquals(found.headers.get("content-type"), "application/json");
+    assertEquals(found.headers.get("x-attempt"), "1");
+  }
+  await system.conservation({ seen: () => recorder.seen() });
+});
+
+Deno.test("a packet without packet_id arrives with the one that was answered", async () => {
+  await using recorder = new Recorder();
+  await using system = await startSystem();
+  await system.register({ id: "recorder", url: recorder.url, weight: 1 });
+  const { json } = await submit(system, '{"packet_id":null,"log_messages":[{}]}');
+  await system.settles();
+  const [{ text, headers } = { text: "", headers: new Headers() }] = recorder.deliveries;
+  const start = '{"packet_id":null,"log_messages":[{}]';
+  assert(text.startsWith(`${start},"packet_id":"${json.packet_id}","received_at":"`), text);
+  assertEquals(headers.get("x-packet-id"), json.packet_id);
+  await system.conservation({ seen: () => recorder.seen() });
+});
+
+Deno.test("pretty-printed packets survive a batch of one packet a line", async () => {
+  await using system = await startSystem({ weights: [1] });
+  const analyzer = system.fleet.get("analyzer1");
+  // The first packet is only there to be delivered: by then the batches have been offered.
+  await eventually(async () => {
+    const number = system.agent.attempted.size;
+    const packets = Array.from({ length: 200 }, (_, i) => {
+      const packet = makePacket(`pretty-${number}-${i}`, 3, "two\nlines");
+      return { ...packet, body: JSON.stringify(JSON.parse(packet.body), null, 2) };
+    });
+    await system.agent.sendAll(packets, 100);
+    return analyzer.stats().batches > 0;
+  }, { name: "a batch was sent" });
+  await system.conservation();
+  assertEquals(analyzer.stats().messages, system.agent.acknowledgedMessages);
+});

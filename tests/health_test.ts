@@ -1,0 +1,387 @@
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertGreaterOrEqual,
+  assertLessOrEqual,
+} from "@std/assert";
+import {
+  DEFAULT_HEALTH,
+  type Failure,
+  Health,
+  type HealthOptions,
+  type HealthState,
+} from "../src/health.ts";
+import type { FailureClass } from "../src/outcome.ts";
+
+/** An analyzer's health with a clock of its own; every event comes at the present moment. */
+class Patient {
+  nowMs = 1000;
+  readonly health: Health;
+  #packets = 0;
+
+  constructor(options: Partial<HealthOptions> = {}, random = () => 0) {
+    this.health = new Health({ ...DEFAULT_HEALTH, ...options }, { random, nowMs: this.nowMs });
+  }
+
+  get state(): HealthState {
+    return this.health.state;
+  }
+
+  /** Seconds until the present ejection could end by time alone. */
+  get sentenceSeconds(): number {
+    return (this.health.ejectedUntilMs - this.nowMs) / 1000;
+  }
+
+  succeed(times = 1): this {
+    while (times-- > 0) this.health.succeed(this.nowMs);
+    return this;
+  }
+
+  /** Failed attempts that began now, each on a packet of its own. */
+  fail(failureClass: FailureClass, times = 1, change: Partial<Failure> = {}): this {
+    while (times-- > 0) {
+      this.health.fail({
+        class: failureClass,
+        packetId: `packet-${this.#packets++}`,
+        startedMs: this.nowMs,
+        suspectPacket: false,
+        mayEject: true,
+        ...change,
+      }, this.nowMs);
+    }
+    return this;
+  }
+
+  probe(ok: boolean, times = 1): this {
+    while (times-- > 0) {
+      if (ok) this.health.probeSucceeded(this.nowMs);
+      else this.health.probeFailed("HTTP 503", this.nowMs);
+    }
+    return this;
+  }
+
+  wait(seconds: number): this {
+    this.nowMs += seconds * 1000;
+    return this;
+  }
+
+  /** A probe a second, as while the state may be about to change. */
+  probeFor(seconds: number, ok: boolean): this {
+    while (seconds-- > 0) this.wait(1).probe(ok);
+    return this;
+  }
+
+  /** From ejected to probation, the earliest way. */
+  toProbation(): this {
+    return this.wait(Math.max(0, this.sentenceSeconds)).probe(true, 2);
+  }
+}
+
+const RULES: Record<string, { events: (patient: Patient) => void; state: HealthState }> = {
+  "a new analyzer is healthy at once": { events: () => {}, state: "healthy" },
+  "2 failed probes eject nobody": { events: (p) => p.probe(false, 2), state: "healthy" },
+  "3 failed probes in a row eject": { events: (p) => p.probe(false, 3), state: "ejected" },
+  "a good probe ends a row of failed ones": {
+    events: (p) => p.probe(false, 2).probe(true).probe(false, 2),
+    state: "healthy",
+  },
+  "successful attempts do not end a row of failed probes": {
+    events: (p) => p.probe(false, 2).succeed(9).probe(false),
+    state: "ejected",
+  },
+  "2 refused connections eject nobody": { events: (p) => p.fail("connect", 2), state: "healthy" },
+  "3 refused connections in a row eject": { events: (p) => p.fail("connect", 3), state: "ejected" },
+  "3 timeouts in a row eject": { events: (p) => p.fail("timeout", 3), state: "ejected" },
+  "refused connections and timeouts make one row": {
+    events: (p) => p.fail("connect").fail("timeout").fail("connect"),
+    state: "ejected",
+  },
+  "a success ends a row of connection failures": {
+    events: (p) => p.fail("connect", 2).succeed().fail("connect", 2),
+    state: "healthy",
+  },
+  "any answer ends a row of connection failures": {
+    events: (p) => p.fail("connect", 2).fail("http_5xx").fail("connect", 2),
+    state: "healthy",
+  },
+  "good probes do not end a row of failed attempts": {
+    events: (p) => p.fail("timeout", 2).probe(true, 9).fail("timeout"),
+    state: "ejected",
+  },
+  "a suspect packet's refused connection counts: it never arrived": {
+    events: (p) => p.fail("connect", 3, { suspectPacket: true }),
+    state: "ejected",
+  },
+  "the connection class may eject the last": {
+    events: (p) => p.fail("connect", 3, { mayEject: false }),
+    state: "ejected",
+  },
+  "4 times 5xx eject nobody": { events: (p) => p.fail("http_5xx", 4), state: "healthy" },
+  "5 times 5xx in a row eject": { events: (p) => p.fail("http_5xx", 5), state: "ejected" },
+  "5 times 401, 403 or 404 in a row eject": {
+    events: (p) => p.fail("http_4xx", 5),
+    state: "ejected",
+  },
+  "5xx and 4xx make one row": {
+    events: (p) => p.fail("http_5xx", 2).fail("http_4xx", 3),
+    state: "ejected",
+  },
+  "a success ends a row of 5xx": {
+    events: (p) => p.fail("http_5xx", 4).succeed().fail("http_5xx", 4),
+    state: "healthy",
+  },
+  "5xx on 2 packets alone eject nobody": {
+    events: (p) =>
+      p.fail("http_5xx", 50, { packetId: "a" }).fail("http_5xx", 50, { packetId: "b" }),
+    state: "healthy",
+  },
+  "5xx on 3 packets eject": {
+    events: (p) =>
+      p.fail("http_5xx", 3, { packetId: "a" }).fail("http_5xx", 1, { packetId: "b" })
+        .fail("http_5xx", 1, { packetId: "c" }),
+    state: "ejected",
+  },
+  "a poison packet, failing here for ever, never ejects": {
+    events: (p) => p.fail("http_5xx", 1000, { packetId: "poison" }),
+    state: "healthy",
+  },
+  "packets that failed elsewhere too never eject": {
+    events: (p) => p.fail("http_5xx", 1000, { suspectPacket: true }),
+    state: "healthy",
+  },
+  "the 5xx class ejects nobody where it may not": {
+    events: (p) => p.fail("http_5xx", 1000, { mayEject: false }),
+    state: "healthy",
+  },
+  "an attempt begun before registration says nothing": {
+    events: (p) => p.fail("connect", 9, { startedMs: 999 }),
+    state: "healthy",
+  },
+  "time alone never readmits": {
+    events: (p) => p.fail("connect", 3).wait(100_000),
+    state: "ejected",
+  },
+  "good probes do not readmit before the ejection's time": {
+    events: (p) => p.fail("http_5xx", 5).wait(4.999).probe(true, 9),
+    state: "ejected",
+  },
+  "1 good probe after it does not readmit": {
+    events: (p) => p.fail("http_5xx", 5).wait(5).probe(true),
+    state: "ejected",
+  },
+  "2 good probes after it lead to probation": {
+    events: (p) => p.fail("http_5xx", 5).wait(5).probe(true, 2),
+    state: "probation",
+  },
+  "good probes within its time count, once it is over": {
+    events: (p) => p.fail("http_5xx", 5).probe(true, 2).wait(5).probe(true),
+    state: "probation",
+  },
+  "a failed probe between them does not": {
+    events: (p) => p.fail("http_5xx", 5).wait(5).probe(true).probe(false).probe(true),
+    state: "ejected",
+  },
+  "a late success while ejected readmits nobody": {
+    events: (p) => p.fail("connect", 3).succeed(9),
+    state: "ejected",
+  },
+  "2 successes do not end probation": {
+    events: (p) => p.fail("connect", 3).toProbation().succeed(2),
+    state: "probation",
+  },
+  "3 successes end probation": {
+    events: (p) => p.fail("connect", 3).toProbation().succeed(3),
+    state: "healthy",
+  },
+  "so do 3 good probes, where there is no traffic": {
+    events: (p) => p.fail("connect", 3).toProbation().probe(true, 3),
+    state: "healthy",
+  },
+  "1 refused connection in probation ejects again": {
+    events: (p) => p.fail("connect", 3).toProbation().succeed(2).fail("connect"),
+    state: "ejected",
+  },
+  "1 times 5xx in probation ejects again": {
+    events: (p) => p.fail("connect", 3).toProbation().fail("http_5xx"),
+    state: "ejected",
+  },
+  "1 failed probe in probation ejects again": {
+    events: (p) => p.fail("connect", 3).toProbation().probe(false),
+    state: "ejected",
+  },
+  "5xx in probation where none may eject only begins probation anew": {
+    events: (p) =>
+      p.fail("connect", 3).toProbation().succeed(2).fail("http_5xx", 1, { mayEject: false })
+        .succeed(2),
+    state: "probation",
+  },
+  "a suspect packet's 5xx does not fail probation": {
+    events: (p) =>
+      p.fail("connect", 3).toProbation().succeed(2).fail("http_5xx", 9, { suspectPacket: true })
+        .succeed(),
+    state: "healthy",
+  },
+  "an attempt begun before probation does not fail it": {
+    events: (p) => p.fail("connect", 3).toProbation().fail("timeout", 9, { startedMs: 1000 }),
+    state: "probation",
+  },
+};
+
+Deno.test("health follows its rules", async (t) => {
+  for (const [name, { events, state }] of Object.entries(RULES)) {
+    await t.step(name, () => {
+      const patient = new Patient();
+      events(patient);
+      assertEquals(patient.state, state);
+    });
+  }
+});
+
+Deno.test("health.fail() starts its counts afresh after each change of state", () => {
+  const patient = new Patient().fail("http_5xx", 4).fail("connect", 3).toProbation().succeed(3);
+  patient.fail("http_5xx", 4).fail("connect", 2);
+  assertEquals(patient.state, "healthy");
+});
+
+Deno.test("health returns each transition once, with its reason", () => {
+  const { health } = new Patient();
+  const failure = (packetId: string) => ({
+    class: "connect" as const,
+    packetId,
+    startedMs: 1000,
+    suspectPacket: false,
+    mayEject: true,
+  });
+  assertEquals(health.reason, "registered");
+  assertEquals([health.fail(failure("a"), 1000), health.fail(failure("b"), 1100)], [
+    undefined,
+    undefined,
+  ]);
+  const reason = "3 connect failures in a row";
+  assertEquals(health.fail(failure("c"), 1200), { from: "healthy", to: "ejected", reason });
+  assertEquals([health.sinceMs, health.reason], [1200, reason]);
+  assertEquals(health.fail(failure("d"), 1300), undefined);
+  assertEquals(health.probeSucceeded(9000), undefined);
+  assertEquals(health.probeSucceeded(9100)?.to, "probation");
+  assertEquals(health.probeFailed("HTTP 500", 9200), {
+    from: "probation",
+    to: "ejected",
+    reason: "health check failed: HTTP 500",
+  });
+});
+
+Deno.test("health ejects for 5 s, doubling to 60 s, with up to 20 % more at random", () => {
+  for (const [chance, factor] of [[0, 1], [0.5, 1.1], [0.999_999_999, 1.2]] as const) {
+    const patient = new Patient({}, () => chance).fail("connect", 3);
+    for (const seconds of [5, 10, 20, 40, 60, 60]) {
+      assertAlmostEquals(patient.sentenceSeconds, seconds * factor, 1e-5);
+      patient.toProbation().fail("connect");
+      assertEquals(patient.state, "ejected");
+    }
+  }
+});
+
+Deno.test("health forgets one ejection for each healthy minute", () => {
+  const cases = [[59, 20], [60, 10], [119, 10], [120, 5], [1000, 5]] as const;
+  for (const [healthySeconds, sentence] of cases) {
+    for (const heard of ["attempt", "probe"]) {
+      const patient = new Patient().fail("connect", 3).toProbation().fail("connect").toProbation();
+      patient.succeed(3).wait(healthySeconds);
+      if (heard === "attempt") patient.succeed();
+      else patient.probe(true);
+      patient.fail("connect", 3);
+      assertEquals(patient.sentenceSeconds, sentence, `${healthySeconds} s, ${heard}`);
+    }
+  }
+});
+
+Deno.test("health.weightFactor() is 0 while ejected, 1 in probation, then 10 % to 100 % in 30 s", () => {
+  const patient = new Patient();
+  const factor = () => patient.health.weightFactor(patient.nowMs);
+  assertEquals(factor(), 1, "no slow start at the start");
+  patient.fail("connect", 3);
+  assertEquals(factor(), 0);
+  patient.toProbation();
+  assertEquals(factor(), 1);
+  patient.succeed(3);
+  for (const expected of [0.1, 0.4, 0.7]) {
+    assertAlmostEquals(factor(), expected);
+    assert(patient.health.isRamping(patient.nowMs));
+    patient.wait(10);
+  }
+  assertEquals(factor(), 1);
+  assert(!patient.health.isRamping(patient.nowMs));
+});
+
+Deno.test("health.weightFactor() is 1 at once without a slow start", () => {
+  const patient = new Patient({ slowStartMs: 0 }).fail("connect", 3).toProbation().succeed(3);
+  assertEquals(patient.health.weightFactor(patient.nowMs), 1);
+  assert(!patient.health.isRamping(patient.nowMs));
+});
+
+Deno.test("health.inTransition asks for probes until all is well", () => {
+  const patient = new Patient();
+  assert(!patient.health.inTransition);
+  assert(patient.probe(false).health.inTransition, "a failed probe");
+  assert(!patient.probe(true).health.inTransition);
+  assert(patient.fail("connect", 3).health.inTransition, "ejected");
+  assert(patient.toProbation().health.inTransition, "probation");
+  assert(!patient.succeed(3).health.inTransition, "slow start needs no probes");
+});
+
+/** Up and down for 3 s each, under traffic: what ejections it collects. */
+function flap(patient: Patient, seconds: number): number[] {
+  const sentences: number[] = [];
+  for (let second = 0; second < seconds; second++) {
+    const isUp = second % 6 < 3;
+    const before = patient.state;
+    patient.wait(1).probe(isUp);
+    if (patient.state !== "ejected") {
+      if (isUp) patient.succeed(10);
+      else patient.fail("connect", 3);
+    }
+    if (patient.state === "ejected" && before !== "ejected") {
+      sentences.push(patient.sentenceSeconds);
+    }
+  }
+  return sentences;
+}
+
+Deno.test("health ejects a flapping analyzer, 3 s up and 3 s down, for longer and longer", () => {
+  const sentences = flap(new Patient(), 600);
+  assertEquals(sentences.slice(0, 6), [5, 10, 20, 40, 60, 60]);
+  assertLessOrEqual(sentences.length, 4 + Math.ceil(600 / 60), "ejections in ten minutes");
+});
+
+Deno.test("health brings a restarted analyzer to full weight within 45 s, however often ejected", () => {
+  for (const ejections of [1, 2, 3, 5, 9]) {
+    const patient = new Patient({}, () => 1).fail("connect", 3);
+    for (let i = 1; i < ejections; i++) patient.toProbation().fail("connect");
+    patient.probeFor(3, false);
+    // It answers again just after a probe, and there is no traffic that could speed things up.
+    let seconds = 0;
+    while (patient.health.weightFactor(patient.nowMs) < 1 || patient.state !== "healthy") {
+      patient.wait(1).probe(true);
+      seconds++;
+      assert(seconds < 100, `${ejections} ejections: still ${patient.state}`);
+    }
+    assertLessOrEqual(seconds, 44, `${ejections} ejections`);
+    assertGreaterOrEqual(seconds, 30, "slow start is kept");
+  }
+});
+
+Deno.test("health ends an ejection early only for one that was gone and answers for 8 s", () => {
+  const ejected = () => {
+    const patient = new Patient().fail("http_5xx", 5);
+    for (let i = 0; i < 4; i++) patient.toProbation().fail("http_5xx");
+    assertEquals(patient.sentenceSeconds, 60);
+    return patient;
+  };
+  assertEquals(ejected().probeFor(50, true).state, "ejected", "its health check never failed");
+  assertEquals(ejected().probeFor(2, false).probeFor(8, true).state, "ejected");
+  assertEquals(ejected().probeFor(2, false).probeFor(9, true).state, "probation");
+  const relapse = ejected().probeFor(2, false).probeFor(7, true).probe(false);
+  assertEquals(relapse.probeFor(8, true).state, "ejected", "one failed probe begins it anew");
+  assertEquals(relapse.probeFor(1, true).state, "probation");
+});

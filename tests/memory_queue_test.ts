@@ -1,0 +1,370 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES } from "../src/packet.ts";
+import type { Count } from "../src/queue/ledger.ts";
+import { MemoryQueue } from "../src/queue/memory.ts";
+import { type Random, seededRandom } from "../src/random.ts";
+import { FakeClock } from "./support/fake_clock.ts";
+
+const VERDICT = { reason: "retries_exhausted", analyzer: "a", detail: "HTTP 500" } as const;
+
+function setup(options: { capacity?: number; capacityBytes?: number } = {}) {
+  const clock = new FakeClock({ monotonicMs: 1000 });
+  const queue = new MemoryQueue({ capacity: 100, capacityBytes: 1e9, ...options }, clock);
+  return { clock, queue };
+}
+
+let packets = 0;
+
+function createPacket(
+  change: { id?: string; messages?: number; bytes?: number; atMs?: number } = {},
+) {
+  const packet: Packet = {
+    id: change.id ?? `packet-${packets++}`,
+    body: new Uint8Array(),
+    tail: "",
+    messages: change.messages ?? 1,
+    bytes: change.bytes ?? 100,
+    acceptedAtMs: change.atMs ?? 1000,
+    multiline: false,
+    state: "queued",
+    attempts: 0,
+    rejections: 0,
+    tried: [],
+  };
+  return packet;
+}
+
+/** Accepts a packet and begins its attempt. */
+function startOne(queue: MemoryQueue, packet = createPacket()): Packet {
+  assert(queue.accept(packet));
+  assertEquals(queue.channel.poll(), packet);
+  queue.start(packet);
+  return packet;
+}
+
+/** Packets by state: accepted, queued, in flight, delivered, dead. */
+function books({ ledger }: MemoryQueue): number[] {
+  const states = ["queued", "in_flight", "delivered", "dead"] as const;
+  return [ledger.accepted.packets, ...states.map((state) => ledger.count(state).packets)];
+}
+
+Deno.test("queue.accept() books a packet and hands it to the channel, in order", () => {
+  const { queue } = setup();
+  const [a, b] = [createPacket({ messages: 3, bytes: 50 }), createPacket()];
+  assert(queue.accept(a) && queue.accept(b));
+  assertEquals({ ...queue.ledger.accepted }, { packets: 2, messages: 4, bytes: 150 });
+  assertEquals(books(queue), [2, 2, 0, 0, 0]);
+  assertEquals([queue.channel.poll(), queue.channel.poll()], [a, b]);
+  assertEquals(books(queue), [2, 2, 0, 0, 0], "who took it has not begun yet");
+});
+
+Deno.test("queue moves a packet from state to state and counts it in exactly one", () => {
+  const { queue } = setup();
+  const packet = startOne(queue);
+  assertEquals(books(queue), [1, 0, 1, 0, 0]);
+  queue.retry(packet, 0);
+  assertEquals(books(queue), [1, 1, 0, 0, 0]);
+  assertEquals(queue.retries, 1);
+  assertEquals(queue.channel.poll(), packet);
+  queue.start(packet);
+  queue.deliver(packet);
+  assertEquals(books(queue), [1, 0, 0, 1, 0]);
+  queue.bury(startOne(queue), VERDICT);
+  assertEquals(books(queue), [2, 0, 0, 1, 1]);
+  assertEquals(queue.retries, 1, "only what is followed by another try is a retry");
+});
+
+Deno.test("queue throws where a packet would be settled twice, or unstarted, and keeps its books", () => {
+  const moves: Record<string, (queue: MemoryQueue, packet: Packet) => void> = {
+    start: (queue, packet) => queue.start(packet),
+    deliver: (queue, packet) => queue.deliver(packet),
+    retry: (queue, packet) => queue.retry(packet, 10),
+    bury: (queue, packet) => queue.bury(packet, VERDICT),
+    putBack: (queue, packet) => queue.putBack(packet),
+  };
+  const allowed: Record<Packet["state"], string[]> = {
+    queued: ["start", "putBack"],
+    in_flight: ["deliver", "retry", "bury"],
+    delivered: [],
+    dead: [],
+  };
+  for (const [state, names] of Object.entries(allowed) as [Packet["state"], string[]][]) {
+    for (const [name, move] of Object.entries(moves)) {
+      if (names.includes(name)) continue;
+      const { queue, clock } = setup();
+      const packet = startOne(queue);
+      if (state === "queued") queue.retry(packet, 0);
+      if (state === "delivered") queue.deliver(packet);
+      if (state === "dead") queue.bury(packet, VERDICT);
+      const before = books(queue);
+      assertThrows(() => move(queue, packet), Error, `it is ${state}`, `${name} of ${state}`);
+      assertEquals([books(queue), clock.timers], [before, 0], `${name} of ${state}`);
+    }
+  }
+});
+
+Deno.test("queue.accept() says no beyond its capacity in packets, waiting and delayed ones alike", () => {
+  const { queue, clock } = setup({ capacity: 2 });
+  const first = startOne(queue);
+  assert(queue.accept(createPacket()));
+  queue.retry(first, 500);
+  assert(!queue.hasRoom());
+  const refused = createPacket();
+  assert(!queue.accept(refused));
+  assertEquals(queue.ledger.accepted.packets, 2);
+  queue.channel.poll();
+  assert(!queue.accept(refused), "taken, but not begun");
+  clock.advance(500);
+  queue.start(queue.channel.poll()!);
+  assert(queue.accept(refused));
+});
+
+Deno.test("queue.accept() says no beyond its capacity in bytes, dead letters and in flight included", () => {
+  const each = memoryBytes(createPacket());
+  assertEquals(each, 100 + PACKET_OVERHEAD_BYTES);
+  const { queue } = setup({ capacityBytes: 3 * each });
+  const [dead, flying] = [startOne(queue), startOne(queue)];
+  queue.bury(dead, VERDICT);
+  assert(!queue.hasRoom(each + 1));
+  assert(queue.hasRoom(each));
+  assert(queue.accept(createPacket()));
+  assert(!queue.accept(createPacket()));
+  queue.deliver(flying);
+  assert(queue.accept(createPacket()), "what is delivered holds nothing");
+  assertEquals(queue.ledger.heldBytes, 3 * each);
+  assertEquals(queue.deleteDead({}), 1);
+  assertEquals(queue.ledger.heldBytes, 2 * each);
+});
+
+Deno.test("queue.retry() hands packets out when they are due, the earliest first", () => {
+  const { queue, clock } = setup();
+  const due: string[] = [];
+  for (const delayMs of [300, 100, 200, 100.5, 30_000]) {
+    queue.retry(startOne(queue, createPacket({ id: `after ${delayMs}` })), delayMs);
+  }
+  assertEquals(clock.timers, 1, "one timer for all");
+  for (let ms = 0; ms < 400; ms++) {
+    clock.advance(1);
+    for (let packet = queue.channel.poll(); packet; packet = queue.channel.poll()) {
+      due.push(`${packet.id} at ${clock.monotonicMs() - 1000}`);
+    }
+  }
+  assertEquals(due, [
+    "after 100 at 100",
+    "after 100.5 at 101",
+    "after 200 at 200",
+    "after 300 at 300",
+  ]);
+  assertEquals(queue.ledger.count("queued").packets, 5);
+  queue.close();
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("queue.close() ends the channel, keeps the books, and no timer is set after it", async () => {
+  const { queue, clock } = setup();
+  const flying = startOne(queue);
+  queue.accept(createPacket());
+  queue.close();
+  assert(!queue.accept(createPacket()));
+  queue.retry(flying, 500);
+  assertEquals([books(queue), clock.timers], [[2, 2, 0, 0, 0], 0]);
+  assert(await queue.channel.take());
+  assertEquals(await queue.channel.take(), undefined);
+});
+
+Deno.test("queue.bury() keeps the packet with its verdict, attempts and time", () => {
+  const { queue } = setup();
+  const packet = startOne(queue);
+  packet.attempts = 5;
+  queue.bury(packet, VERDICT);
+  const since = "2024-01-02T03:04:05.678Z";
+  assertEquals(queue.deadLetters.get(packet.id), { ...VERDICT, packet, since, attempts: 6 });
+});
+
+Deno.test("queue.replay() queues dead letters as new, beyond the capacity if need be", () => {
+  const { queue } = setup({ capacity: 1 });
+  const packet = startOne(queue);
+  Object.assign(packet, { attempts: 5, rejections: 2, tried: [1, 2] });
+  queue.bury(packet, VERDICT);
+  assert(queue.accept(createPacket()));
+  assertEquals(queue.replay({ ids: [packet.id, "unknown"] }), 1);
+  assertEquals([packet.attempts, packet.rejections, packet.tried], [0, 0, []]);
+  assertEquals(books(queue), [2, 2, 0, 0, 0]);
+  assertEquals(queue.deadLetters.size, 0);
+  assertEquals(queue.channel.poll(), packet);
+  assertEquals(queue.replay({}), 0);
+});
+
+Deno.test("queue.deleteDead() frees memory; the deleted still count as dead lettered", () => {
+  const { queue } = setup();
+  queue.bury(startOne(queue), VERDICT);
+  queue.bury(startOne(queue), { ...VERDICT, reason: "rejected" });
+  assertEquals(queue.deleteDead({ reason: "rejected" }), 1);
+  assertEquals(queue.deleteDead({ reason: "rejected" }), 0);
+  assertEquals([books(queue), queue.deadLetters.size], [[2, 0, 0, 0, 2], 1]);
+  assertEquals(queue.ledger.heldBytes, memoryBytes(createPacket()));
+});
+
+Deno.test("queue.oldestAgeSeconds() is of what waits longest, put back and delayed ones included", () => {
+  const { queue, clock } = setup();
+  assertEquals(queue.oldestAgeSeconds(), 0);
+  const oldest = startOne(queue, createPacket({ atMs: 1000 }));
+  clock.advance(2000);
+  queue.accept(createPacket({ atMs: 3000 }));
+  queue.accept(createPacket({ atMs: 3500 }));
+  clock.advance(1000);
+  assertEquals(queue.oldestAgeSeconds(), 1);
+  queue.retry(oldest, 5000);
+  assertEquals(queue.oldestAgeSeconds(), 3);
+  clock.advance(5000);
+  assertEquals(queue.oldestAgeSeconds(), 8);
+  queue.close();
+});
+
+Deno.test("queue.roomAgain() wakes when there is room, and gives up after its time", async () => {
+  const { queue, clock } = setup({ capacity: 1 });
+  const packet = createPacket();
+  queue.accept(packet);
+  const waiting = [queue.roomAgain(50), queue.roomAgain(50)];
+  queue.start(queue.channel.poll()!);
+  await Promise.all(waiting);
+  assertEquals(clock.timers, 0);
+  queue.retry(packet, 0);
+  const vain = queue.roomAgain(50);
+  clock.advance(50);
+  await vain;
+  assert(!queue.hasRoom());
+});
+
+Deno.test("queue.idle() resolves once nothing is queued nor in flight, or after its time", async () => {
+  const { queue, clock } = setup();
+  assert(await queue.idle(0));
+  const packet = startOne(queue);
+  assert(!await queue.idle(0));
+  const late = queue.idle(100);
+  clock.advance(100);
+  assert(!await late);
+  queue.retry(packet, 40);
+  const idle = queue.idle(1000);
+  clock.advance(40);
+  queue.start(queue.channel.poll()!);
+  queue.deliver(packet);
+  assert(await idle);
+  assertEquals(clock.timers, 0);
+});
+
+/** What a queue should hold, kept apart from it in plain lists. */
+interface Model {
+  readonly accepted: Packet[];
+  readonly taken: Packet[];
+  readonly flying: Packet[];
+  readonly delivered: Packet[];
+  dead: number;
+  deadMessages: number;
+}
+
+function step(
+  queue: MemoryQueue,
+  model: Model,
+  { random, clock }: { random: Random; clock: FakeClock },
+) {
+  const pick = (below: number) => Math.floor(random() * below);
+  const takeFrom = (list: Packet[]) => list.splice(pick(list.length), 1)[0];
+  const kind = pick(14);
+  if (kind < 4) {
+    const packet = createPacket({
+      id: `id-${pick(50)}`,
+      messages: 1 + pick(9),
+      bytes: 1 + pick(900),
+    });
+    const fits = queue.hasRoom(memoryBytes(packet));
+    assertEquals(queue.accept(packet), fits);
+    if (fits) model.accepted.push(packet);
+  } else if (kind < 7) {
+    const packet = queue.channel.poll();
+    if (packet) model.taken.push(packet);
+  } else if (kind === 7) clock.advance(pick(300));
+  else if (kind === 8) {
+    for (const { packet } of queue.deadLetters.list({ offset: 0, limit: 1 })) {
+      const same = queue.deadLetters.list({ offset: 0, limit: 1e9 })
+        .filter((letter) => letter.packet.id === packet.id);
+      const isReplay = random() < 0.5;
+      const selection = { ids: [packet.id] };
+      assertEquals(isReplay ? queue.replay(selection) : queue.deleteDead(selection), same.length);
+      if (!isReplay) continue;
+      model.dead -= same.length;
+      for (const letter of same) model.deadMessages -= letter.packet.messages;
+    }
+  } else if (kind < 11) {
+    const packet = takeFrom(model.taken);
+    if (!packet) return;
+    if (random() < 0.2) return queue.putBack(packet);
+    queue.start(packet);
+    model.flying.push(packet);
+  } else settle(queue, model, { packet: takeFrom(model.flying), random });
+}
+
+function settle(
+  queue: MemoryQueue,
+  model: Model,
+  { packet, random }: { packet: Packet | undefined; random: Random },
+): void {
+  if (!packet) return;
+  const fate = random();
+  if (fate < 0.5) {
+    queue.deliver(packet);
+    model.delivered.push(packet);
+  } else if (fate < 0.8) queue.retry(packet, Math.floor(random() * 3) * 100);
+  else {
+    queue.bury(packet, VERDICT);
+    model.dead++;
+    model.deadMessages += packet.messages;
+  }
+}
+
+function sum(packets: readonly Packet[]): { packets: number; messages: number } {
+  const messages = packets.reduce((total, packet) => total + packet.messages, 0);
+  return { packets: packets.length, messages };
+}
+
+function seen({ packets, messages }: Readonly<Count>): { packets: number; messages: number } {
+  return { packets, messages };
+}
+
+Deno.test("queue keeps accepted = delivered + dead + queued + in flight, whatever happens", () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const { queue, clock } = setup({ capacity: 40, capacityBytes: 40_000 });
+    const random = seededRandom(seed);
+    const model: Model = {
+      accepted: [],
+      taken: [],
+      flying: [],
+      delivered: [],
+      dead: 0,
+      deadMessages: 0,
+    };
+    for (let i = 0; i < 5000; i++) {
+      step(queue, model, { random, clock });
+      const { ledger } = queue;
+      assertEquals(seen(ledger.accepted), sum(model.accepted));
+      assertEquals(seen(ledger.count("delivered")), sum(model.delivered));
+      assertEquals(seen(ledger.count("in_flight")), sum(model.flying));
+      assertEquals(seen(ledger.count("dead")), {
+        packets: model.dead,
+        messages: model.deadMessages,
+      });
+      const [accepted, queued, ...rest] = books(queue);
+      assertEquals(accepted, queued! + rest.reduce((a, b) => a + b), `step ${i}`);
+      assert(queue.ledger.heldBytes <= 40_000, "bytes are bounded");
+    }
+    // Nothing is lost: what is queued can be taken to the last packet.
+    clock.advance(1000);
+    const left = [...model.taken];
+    for (let packet = queue.channel.poll(); packet; packet = queue.channel.poll()) {
+      left.push(packet);
+    }
+    assertEquals(seen(queue.ledger.count("queued")), sum(left));
+    assertEquals(new Set(left).size, left.length, "no packet is there twice");
+    assert(model.delivered.length > 200 && model.dead > 10, `seed ${seed}: ${books(queue)}`);
+  }
+});

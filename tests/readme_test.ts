@@ -1,0 +1,55 @@
+import { assert, assertEquals } from "@std/assert";
+import denoConfig from "../deno.json" with { type: "json" };
+import { OPTIONS } from "../src/config.ts";
+import { DEFAULT_HEALTH } from "../src/health.ts";
+import { ERROR_CODES, statusOf } from "../src/errors.ts";
+import { flagName } from "../src/flags.ts";
+
+const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
+const ROOT = new URL("../", import.meta.url);
+
+Deno.test("README has a row for each option, with its default", () => {
+  const rows = README.split("\n").filter((line) => line.startsWith("| `--"))
+    .map((line) => line.split("|").map((cell) => cell.trim()));
+  assertEquals(
+    rows.map(([, flag, value]) => [flag, value]),
+    Object.entries(OPTIONS).map(([key, option]) => [`\`--${flagName(key)}\``, option.default]),
+    "run `deno task docs`",
+  );
+});
+
+Deno.test("README names tasks, files and folders that exist", () => {
+  for (const [, task] of README.matchAll(/\.?\/?denow? task ([a-z]+)/g)) {
+    assert(task! in denoConfig.tasks, `there is no task ${task}`);
+  }
+  const paths = README.matchAll(/`((?:[\w.-]+\/)*[\w-]+(?:\/|\.(?:ts|md|json|yaml)))`/g);
+  for (const [, path] of paths) assert(Deno.statSync(new URL(path!, ROOT)), path);
+});
+
+Deno.test("README gives each error code of ingest with its status", () => {
+  for (const [, status, codes] of README.matchAll(/\| `(\d{3})` ((?:`[A-Z_0-9]+`(?:, )?)+)/g)) {
+    for (const [, code] of codes!.matchAll(/`([A-Z_0-9]+)`/g)) {
+      const known = ERROR_CODES.find((candidate) => candidate === code);
+      assert(known !== undefined, `there is no code ${code}`);
+      assertEquals(statusOf(known), Number(status), code);
+    }
+  }
+});
+
+Deno.test("README gives the health defaults that are in the code", () => {
+  const { fall, connectFailures, serverFailures, minPackets, probationSuccesses } = DEFAULT_HEALTH;
+  for (
+    const phrase of [
+      `${fall} failures in a row, and it is out`,
+      `${connectFailures} failed connections or timeouts in a row`,
+      `${serverFailures} answers of 5xx in a row on ${minPackets} different packets`,
+      `until ${probationSuccesses} successes`,
+      `${DEFAULT_HEALTH.ejectionMs / 1000} s, doubling with each relapse to ${
+        DEFAULT_HEALTH.maxEjectionMs / 1000
+      } s`,
+      `from ${DEFAULT_HEALTH.slowStartFrom * 100} % to its whole share in ${
+        DEFAULT_HEALTH.slowStartMs / 1000
+      } s`,
+    ]
+  ) assert(README.includes(phrase), phrase);
+});

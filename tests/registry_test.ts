@@ -1,0 +1,434 @@
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertLess,
+  assertStrictEquals,
+} from "@std/assert";
+import type { Analyzer, AnalyzerConfig } from "../src/analyzer.ts";
+import { DEFAULT_HEALTH } from "../src/health.ts";
+import type { Log, LogFields } from "../src/log.ts";
+import type { Outcome } from "../src/outcome.ts";
+import type { Packet } from "../src/packet.ts";
+import { type Random, seededRandom } from "../src/random.ts";
+import { Registry } from "../src/registry.ts";
+import { FakeClock } from "./support/fake_clock.ts";
+
+const MAX_LOAD = 4;
+const REFUSED: Failed = { kind: "retriable", failure: "connect", detail: "refused" };
+const BROKEN: Failed = { kind: "retriable", failure: "http_5xx", status: 500, detail: "HTTP 500" };
+
+type Failed = Exclude<Outcome, { kind: "delivered" }>;
+
+/** A registry with its clock, and what it tells the outside. */
+class Setup {
+  readonly clock = new FakeClock({ monotonicMs: 50_000 });
+  readonly random: Random;
+  readonly events: string[] = [];
+  readonly withdrawn: string[] = [];
+  readonly registry: Registry;
+  #packets = 0;
+
+  constructor(ids = "", { seed = 1, slowStartMs = DEFAULT_HEALTH.slowStartMs } = {}) {
+    this.random = seededRandom(seed);
+    const note = (event: string, fields?: LogFields) => {
+      this.events.push(`${event} ${fields?.id}`);
+    };
+    const log: Log = { debug: note, info: note, warn: note, error: note, flush() {} };
+    this.registry = new Registry({
+      health: { ...DEFAULT_HEALTH, jitter: 0, slowStartMs },
+      maxLoad: ({ health, batches }) =>
+        health.state === "probation" ? 1 : batches ? 10 * MAX_LOAD : MAX_LOAD,
+    }, { clock: this.clock, random: this.random, log });
+    this.registry.onWithdrawn(({ id }) => this.withdrawn.push(id));
+    for (const id of ids) this.registry.put(configOf(id));
+  }
+
+  get(id: string): Analyzer {
+    return this.registry.get(id)!;
+  }
+
+  packet(messages = 1, tried: number[] = []): Packet {
+    return {
+      id: `packet-${this.#packets++}`,
+      body: new Uint8Array(),
+      tail: "",
+      messages,
+      bytes: 0,
+      acceptedAtMs: this.clock.monotonicMs(),
+      multiline: false,
+      state: "queued",
+      attempts: 0,
+      rejections: 0,
+      tried,
+    };
+  }
+
+  /** Draws and gives back at once; `count` ids in the order drawn. */
+  drawn(count: number): (string | undefined)[] {
+    return Array.from({ length: count }, () => {
+      const analyzer = this.registry.draw(this.packet());
+      if (analyzer) this.registry.release(analyzer);
+      return analyzer?.id;
+    });
+  }
+
+  fail(id: string | Analyzer, outcome: Failed, options: { times?: number; packet?: Packet } = {}) {
+    const analyzer = typeof id === "string" ? this.get(id) : id;
+    for (let i = options.times ?? 1; i > 0; i--) {
+      this.registry.failed(analyzer, outcome, {
+        packet: options.packet ?? this.packet(),
+        startedMs: this.clock.monotonicMs(),
+        undecided: false,
+      });
+    }
+  }
+
+  deliver(id: string, messages = 1, times = 1): void {
+    while (times-- > 0) {
+      this.registry.delivered(this.get(id), { packets: 1, messages, latencyMs: 5 });
+    }
+  }
+
+  probe(id: string, ok: boolean, options: { times?: number; batches?: boolean } = {}): void {
+    for (let i = options.times ?? 1; i > 0; i--) {
+      const batches = options.batches ?? false;
+      this.registry.probed(this.get(id), { ok, detail: "HTTP 503", batches });
+    }
+  }
+
+  /** From ejected to probation. */
+  readmit(id: string): void {
+    this.clock.advance(this.get(id).health.ejectedUntilMs - this.clock.monotonicMs());
+    this.probe(id, true, { times: 2 });
+  }
+
+  view(id: string) {
+    return this.registry.views().find((view) => view.id === id)!;
+  }
+}
+
+function configOf(id: string, change: Partial<AnalyzerConfig> = {}): AnalyzerConfig {
+  return { id, url: `http://${id}.test`, weight: 1, ...change };
+}
+
+function count(ids: (string | undefined)[], id: string): number {
+  return ids.filter((drawn) => drawn === id).length;
+}
+
+Deno.test("registry.put() registers, and a second time updates without doubling the weight", () => {
+  const setup = new Setup();
+  assertEquals(setup.registry.put(configOf("a")), "created");
+  assertEquals(setup.registry.put(configOf("b")), "created");
+  assertEquals(setup.registry.put(configOf("a", { weight: 3 })), "updated");
+  assertEquals(setup.registry.put(configOf("a", { weight: 3 })), "updated");
+  assertEquals(setup.registry.size, 2);
+  assertLess(Math.abs(count(setup.drawn(1000), "a") - 750), 4);
+  assertEquals(setup.registry.views().map(({ share }) => share.target), [0.75, 0.25]);
+});
+
+Deno.test("registry.draw() draws by weight, counts the load, and passes over the full", () => {
+  const setup = new Setup("ab");
+  const drawn = Array.from({ length: 2 * MAX_LOAD }, () => setup.registry.draw(setup.packet())!.id);
+  assertEquals([count(drawn, "a"), count(drawn, "b")], [MAX_LOAD, MAX_LOAD]);
+  assertEquals(setup.registry.draw(setup.packet()), undefined);
+  setup.registry.release(setup.get("b"), 2);
+  assertEquals(setup.registry.draw(setup.packet())?.id, "b");
+  assertEquals(setup.registry.draw(setup.packet())?.id, "b");
+  assertEquals(setup.registry.draw(setup.packet()), undefined);
+});
+
+Deno.test("registry.draw() avoids where a packet was tried, and is undefined without analyzers", () => {
+  assertEquals(new Setup().registry.draw(new Setup().packet()), undefined);
+  const setup = new Setup("abc");
+  const tried = [setup.get("a").entry, setup.get("c").entry];
+  for (let i = 0; i < 100; i++) {
+    const analyzer = setup.registry.draw(setup.packet(1, tried))!;
+    assertEquals(analyzer.id, "b");
+    setup.registry.release(analyzer);
+  }
+});
+
+Deno.test("registry.update() pauses and resumes at once, and tells who must give back", () => {
+  const setup = new Setup("ab");
+  setup.registry.update(setup.get("a"), { paused: true });
+  assertEquals(setup.withdrawn, ["a"]);
+  assertEquals(count(setup.drawn(100), "b"), 100);
+  assertEquals([setup.view("a").eligible, setup.view("a").share.target], [false, 0]);
+  setup.registry.update(setup.get("a"), { paused: false, weight: 3 });
+  assertEquals(setup.withdrawn, ["a"]);
+  assertLess(Math.abs(count(setup.drawn(100), "a") - 75), 4);
+});
+
+Deno.test("registry.remove() takes effect at once; what is in flight is still counted", () => {
+  const setup = new Setup("ab");
+  const gone = setup.get("a");
+  assert(setup.registry.remove("a"));
+  assert(!setup.registry.remove("a"));
+  assertEquals([setup.withdrawn, setup.registry.size, setup.registry.get("a")], [
+    ["a"],
+    1,
+    undefined,
+  ]);
+  assertEquals(count(setup.drawn(100), "b"), 100);
+  setup.registry.delivered(gone, { packets: 1, messages: 7, latencyMs: 5 });
+  assertEquals(gone.record.delivered, { packets: 1, messages: 7 });
+});
+
+Deno.test("registry hears a removed analyzer out without harm to the one in its place", () => {
+  const setup = new Setup("a");
+  const gone = setup.registry.draw(setup.packet())!;
+  while (setup.registry.draw(setup.packet())) { /* until it is full */ }
+  setup.registry.remove("a");
+  setup.registry.put(configOf("b"));
+  assertEquals(setup.get("b").entry, gone.entry, "the place is taken again");
+  const events = setup.events.length;
+  setup.registry.release(gone, MAX_LOAD);
+  assertEquals(setup.drawn(3), ["b", "b", "b"]);
+  setup.fail(gone, REFUSED, { times: 5 });
+  setup.registry.probed(gone, { ok: false, detail: "", batches: true });
+  assertEquals(setup.drawn(3), ["b", "b", "b"]);
+  assertEquals(setup.events.slice(events), [], "nothing is said of what is gone");
+});
+
+Deno.test("registry.put() with another URL starts afresh in health and keeps record and pause", () => {
+  const setup = new Setup("ab");
+  setup.deliver("a", 5);
+  setup.fail("a", REFUSED, { times: 3 });
+  setup.registry.update(setup.get("a"), { paused: true });
+  const before = setup.get("a");
+  assertEquals(setup.registry.put(configOf("a", { url: "http://new.test", weight: 2 })), "updated");
+  const view = setup.view("a");
+  assertEquals([view.url, view.weight, view.paused, view.state], [
+    "http://new.test",
+    2,
+    true,
+    "healthy",
+  ]);
+  assertEquals(view.delivered, { packets: 1, messages: 5 });
+  assertEquals(view.failures.connect, 3);
+  assert(before.removed && !setup.get("a").removed);
+  // What was in flight to the old place still counts towards the same record.
+  setup.registry.delivered(before, { packets: 1, messages: 1, latencyMs: 5 });
+  assertEquals(setup.view("a").delivered, { packets: 2, messages: 6 });
+});
+
+Deno.test("registry.views() shares sum to 1 over the eligible, whatever weights and states", () => {
+  const setup = new Setup("abcdef");
+  const sum = () => setup.registry.views().reduce((total, { share }) => total + share.target, 0);
+  ["a", "b", "c"].forEach((id, i) => setup.registry.update(setup.get(id), { weight: 0.1 + i / 3 }));
+  assertAlmostEquals(sum(), 1);
+  setup.registry.update(setup.get("b"), { paused: true });
+  setup.fail("c", REFUSED, { times: 3 });
+  assertAlmostEquals(sum(), 1);
+  setup.readmit("c");
+  setup.probe("c", true, { times: 3 });
+  setup.clock.advance(7_000);
+  assertAlmostEquals(sum(), 1);
+  for (const id of "acdef") setup.registry.remove(id);
+  assertEquals(sum(), 0);
+});
+
+Deno.test("registry.views() tells the actual shares of the last minute, in messages", () => {
+  const setup = new Setup("ab");
+  setup.deliver("a", 30);
+  setup.deliver("b", 10);
+  const actual = () => setup.registry.views().map(({ share }) => share.actual);
+  assertEquals(actual(), [0.75, 0.25]);
+  setup.clock.advance(59_000);
+  assertEquals(actual(), [0.75, 0.25]);
+  setup.clock.advance(1_000);
+  assertEquals(actual(), [0, 0]);
+});
+
+Deno.test("registry.views() calls an analyzer full only once it has been so for a second", () => {
+  const setup = new Setup("ab");
+  while (setup.registry.draw(setup.packet())) { /* until both are full */ }
+  setup.clock.advance(999);
+  assert(setup.view("a").eligible);
+  setup.registry.release(setup.get("b"));
+  setup.clock.advance(1);
+  assertEquals([setup.view("a").eligible, setup.view("b").eligible], [false, true]);
+  assertEquals(setup.view("b").share.target, 1);
+  setup.registry.release(setup.get("a"));
+  assert(setup.view("a").eligible);
+});
+
+Deno.test("registry lets the 5xx class eject half at most and never the last", () => {
+  for (
+    const [ids, most] of [["a", 0], ["ab", 1], ["abc", 1], ["abcd", 2], ["abcdefgh", 4]] as const
+  ) {
+    const setup = new Setup(ids);
+    for (const id of ids) setup.fail(id, BROKEN, { times: 20 });
+    const out = setup.registry.views().filter(({ state }) => state === "ejected").length;
+    assertEquals(out, most, ids);
+  }
+});
+
+Deno.test("registry leaves one in use where others are down, paused or on probation", () => {
+  const setup = new Setup("abc");
+  setup.registry.update(setup.get("c"), { paused: true });
+  setup.fail("a", BROKEN, { times: 5 });
+  assertEquals(setup.view("a").state, "ejected");
+  setup.readmit("a");
+  setup.fail("b", BROKEN, { times: 5 });
+  assertEquals(setup.view("b").state, "ejected");
+  setup.fail("a", BROKEN, { times: 20 });
+  assertEquals(setup.view("a").state, "probation");
+});
+
+Deno.test("registry lets the connection class eject all, and all come back", () => {
+  const setup = new Setup("abc");
+  for (const id of "abc") setup.fail(id, REFUSED, { times: 3 });
+  assertEquals(setup.registry.draw(setup.packet()), undefined);
+  assertEquals(setup.withdrawn, ["a", "b", "c"]);
+  for (const id of "abc") setup.readmit(id);
+  const trials = Array.from({ length: 3 }, () => setup.registry.draw(setup.packet())?.id).sort();
+  assertEquals(trials, ["a", "b", "c"], "one packet each on probation");
+  assertEquals(setup.registry.draw(setup.packet()), undefined);
+});
+
+Deno.test("registry.failed() counts every failure, but health hears only of the analyzer's own", () => {
+  const setup = new Setup("abcd");
+  const busy: Failed = { kind: "retriable", failure: "http_4xx", status: 429, detail: "HTTP 429" };
+  const rejected: Failed = {
+    kind: "rejected",
+    failure: "http_4xx",
+    status: 400,
+    detail: "HTTP 400",
+  };
+  setup.fail("a", busy, { times: 20 });
+  setup.fail("a", rejected, { times: 20 });
+  for (let i = 0; i < 20; i++) {
+    const packet = setup.packet(1, [setup.get("b").entry]);
+    setup.fail("a", BROKEN, { packet });
+  }
+  setup.registry.failed(setup.get("a"), REFUSED, {
+    packet: setup.packet(),
+    startedMs: setup.clock.monotonicMs(),
+    undecided: true,
+  });
+  assertEquals(setup.view("a").state, "healthy");
+  assertEquals(setup.view("a").failures, { connect: 1, timeout: 0, http_5xx: 20, http_4xx: 40 });
+});
+
+Deno.test("registry brings an analyzer back in slow start, renewing weights each second", () => {
+  const setup = new Setup("ab");
+  setup.fail("a", REFUSED, { times: 3 });
+  setup.readmit("a");
+  setup.probe("a", true, { times: 3 });
+  assertEquals(setup.view("a").state, "healthy");
+  // 10 % of the weight beside a whole one, then half of it, then all.
+  for (const [factor, nextSeconds] of [[0.1, 15], [0.55, 15], [1, 60]] as const) {
+    const got = count(setup.drawn(2000), "a");
+    assertLess(Math.abs(got - 2000 * factor / (1 + factor)), 8, `factor ${factor}`);
+    assertAlmostEquals(setup.view("a").share.target, factor / (1 + factor), 1e-6);
+    setup.clock.advance(nextSeconds * 1000);
+  }
+  assertEquals(setup.clock.timers, 0, "no timer is left once all are at full weight");
+});
+
+Deno.test("registry brings an analyzer back at full weight without a slow start", () => {
+  const setup = new Setup("ab", { slowStartMs: 0 });
+  setup.fail("a", REFUSED, { times: 3 });
+  setup.readmit("a");
+  setup.probe("a", true, { times: 3 });
+  assertLess(Math.abs(count(setup.drawn(1000), "a") - 500), 4);
+});
+
+Deno.test("registry.close() stops its timer", () => {
+  const setup = new Setup("ab");
+  setup.fail("a", REFUSED, { times: 3 });
+  setup.readmit("a");
+  setup.probe("a", true, { times: 3 });
+  assertEquals(setup.clock.timers, 1);
+  setup.registry.close();
+  assertEquals(setup.clock.timers, 0);
+});
+
+Deno.test("registry.eligibleAgain() resolves when one is registered, resumed, free or readmitted", async () => {
+  const setup = new Setup();
+  let resolved = 0;
+  const wait = () => setup.registry.eligibleAgain().then(() => resolved++);
+  const registered = wait();
+  setup.registry.put(configOf("a"));
+  await registered;
+  setup.registry.update(setup.get("a"), { paused: true });
+  const resumed = wait();
+  setup.registry.update(setup.get("a"), { paused: false });
+  await resumed;
+  while (setup.registry.draw(setup.packet())) { /* until it is full */ }
+  const free = wait();
+  setup.registry.release(setup.get("a"));
+  await free;
+  setup.fail("a", REFUSED, { times: 3 });
+  setup.registry.release(setup.get("a"), MAX_LOAD - 1);
+  const readmitted = wait();
+  await Promise.resolve();
+  assertEquals(resolved, 3);
+  setup.readmit("a");
+  await readmitted;
+  const closed = wait();
+  setup.registry.close();
+  await closed;
+});
+
+Deno.test("registry.probed() learns whether an analyzer takes batches, which changes its limit", () => {
+  const setup = new Setup("a");
+  while (setup.registry.draw(setup.packet())) { /* until it is full */ }
+  setup.probe("a", true, { batches: true });
+  assert(setup.get("a").batches);
+  assertStrictEquals(setup.registry.draw(setup.packet()), setup.get("a"));
+  setup.probe("a", false);
+  assert(setup.get("a").batches, "a failed check says nothing of it");
+  setup.probe("a", true, { batches: false });
+  assertEquals(setup.registry.draw(setup.packet()), undefined);
+});
+
+/** One random event; analyzers that were removed still have packets in flight. */
+function disturb(setup: Setup, inFlight: Analyzer[]): void {
+  const { registry, random, clock } = setup;
+  const pick = (below: number) => Math.floor(random() * below);
+  const id = "abcdef"[pick(6)]!;
+  const analyzer = registry.get(id);
+  const kind = pick(12);
+  if (!analyzer || kind === 0) {
+    const url = `http://${id}${pick(2)}.test`;
+    registry.put({ id, url, weight: 0.1 + random() });
+  } else if (kind === 1) registry.update(analyzer, { paused: random() < 0.4 });
+  else if (kind === 2 && random() < 0.3) registry.remove(id);
+  else if (kind < 5) setup.probe(id, random() < 0.6, { batches: random() < 0.2 });
+  else if (kind === 5) clock.advance(random() * 4000);
+  else if (kind < 9) {
+    const drawn = registry.draw(setup.packet(1 + pick(50)));
+    if (drawn) inFlight.push(drawn);
+  } else if (inFlight.length > 0) {
+    const [settled] = inFlight.splice(pick(inFlight.length), 1);
+    if (kind === 9) setup.fail(settled!, random() < 0.5 ? REFUSED : BROKEN);
+    else registry.delivered(settled!, { packets: 1, messages: 3, latencyMs: 1 });
+    registry.release(settled!);
+  }
+}
+
+Deno.test("registry.draw() gives an eligible analyzer exactly while there is one, whatever happens", () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const setup = new Setup("abc", { seed });
+    const inFlight: Analyzer[] = [];
+    let drawnOnes = 0;
+    for (let step = 0; step < 3000; step++) {
+      disturb(setup, inFlight);
+      const eligible = [...setup.registry.analyzers].filter((
+        { available, load, health, batches },
+      ) =>
+        available && load < (health.state === "probation" ? 1 : batches ? 10 * MAX_LOAD : MAX_LOAD)
+      );
+      const drawn = setup.registry.draw(setup.packet());
+      if (drawn) {
+        drawnOnes++;
+        setup.registry.release(drawn);
+        assert(eligible.includes(drawn), `seed ${seed}, step ${step}: ${drawn.id} is not eligible`);
+      } else assertEquals(eligible.length, 0, `seed ${seed}, step ${step}`);
+    }
+    assert(drawnOnes > 300 && drawnOnes < 3000, `${drawnOnes} of 3000`);
+  }
+});

@@ -1,0 +1,122 @@
+/**
+ * The three programs as subprocesses: from source, or the executables that the environment names.
+ *
+ * DISTRIBUTOR_BIN, ANALYZER_BIN and GENERATOR_BIN replace `deno run`, so that the same tests hold
+ * for what is compiled. From source they run with the permissions of their tasks in deno.json.
+ */
+
+import denoConfig from "../../deno.json" with { type: "json" };
+import { eventually } from "./eventually.ts";
+
+export type ProgramName = "distributor" | "analyzer" | "generator";
+
+const TASKS = { distributor: "start", analyzer: "analyzer", generator: "generator" } as const;
+const ROOT = new URL("../../", import.meta.url);
+
+/** One line of a program's JSON log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
+
+/** Starts a program in the project's folder. */
+export function startProgram(
+  name: ProgramName,
+  args: readonly string[],
+  options: { env?: Record<string, string> } = {},
+): Program {
+  const [command, ...fixed] = commandOf(name);
+  return new Program(
+    new Deno.Command(command!, {
+      args: [...fixed, ...args],
+      cwd: ROOT,
+      env: options.env ?? {},
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn(),
+  );
+}
+
+/** Starts a distributor on a free port and waits until it listens. */
+export async function startDistributorProgram(
+  args: readonly string[],
+): Promise<{ program: Program; url: string }> {
+  const program = startProgram("distributor", ["--http-addr=127.0.0.1:0", ...args]);
+  return { program, url: await program.url() };
+}
+
+function commandOf(name: ProgramName): string[] {
+  const executable = Deno.env.get(`${name.toUpperCase()}_BIN`);
+  if (executable) return [executable];
+  const profile = (Deno.env.get("DENO_PROFILE") ?? "").split(" ").filter(Boolean);
+  const words = denoConfig.tasks[TASKS[name]].command.replaceAll("'", "").split(" ");
+  return words.flatMap((word) =>
+    word === "deno" ? [Deno.execPath()] : word === "$DENO_PROFILE" ? profile : [word]
+  );
+}
+
+export class Program {
+  readonly stdout: string[] = [];
+  readonly stderr: string[] = [];
+  readonly #child: Deno.ChildProcess;
+  readonly #ended: Promise<number>;
+  #isRunning = true;
+
+  constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    const reading = [readLines(child.stdout, this.stdout), readLines(child.stderr, this.stderr)];
+    this.#ended = child.status.then(async ({ code }) => {
+      this.#isRunning = false;
+      await Promise.all(reading);
+      return code;
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Where the distributor listens, from its own log. */
+  async url(): Promise<string> {
+    return (await this.logs("distributor started"))["url"] as string;
+  }
+
+  /** Waits for an event in the JSON log. */
+  async logs(event: string, timeoutMs = 10_000): Promise<LogLine> {
+    return await eventually(() => this.events().find((line) => line.event === event), {
+      name: `log line ${JSON.stringify(event)}`,
+      timeoutMs,
+      everyMs: 5,
+    }) as LogLine;
+  }
+
+  /** The lines of the JSON log so far. */
+  events(): LogLine[] {
+    return this.stderr.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  }
+
+  signal(name: Deno.Signal): void {
+    this.#child.kill(name);
+  }
+
+  /** Resolves to the exit code and how long that took from now. */
+  async exits(): Promise<{ code: number; tookMs: number }> {
+    const startedMs = performance.now();
+    const code = await this.#ended;
+    return { code, tookMs: performance.now() - startedMs };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isRunning) this.#child.kill("SIGKILL");
+    await this.#ended;
+  }
+}
+
+async function readLines(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = parts.pop()!;
+    lines.push(...parts);
+  }
+  if (rest !== "") lines.push(rest);
+}

@@ -1,0 +1,178 @@
+/**
+ * The whole system on free ports: a distributor, a fleet of mock analyzers, an agent.
+ *
+ * Everything between them goes over HTTP, as between separate programs.
+ */
+
+import { assertEquals } from "@std/assert";
+import type { MockAnalyzerOptions } from "../../analyzers/mock_analyzer.ts";
+import type { AnalyzerView } from "../../src/analyzer.ts";
+import { systemClock } from "../../src/clock.ts";
+import { readConfig } from "../../src/config.ts";
+import { type Distributor, startDistributor } from "../../src/distributor.ts";
+import type { Log, LogFields } from "../../src/log.ts";
+import type { MetricsView } from "../../src/metrics.ts";
+import { systemRandom } from "../../src/random.ts";
+import { Agent } from "./agent.ts";
+import { assertBalanced, assertConserved } from "./conservation.ts";
+import { eventually } from "./eventually.ts";
+import { Fleet, type Seen } from "./fleet.ts";
+
+export { eventually } from "./eventually.ts";
+
+export interface SystemOptions {
+  /** One analyzer each: analyzer1, analyzer2, … @default none */
+  readonly weights?: readonly number[];
+  /** Flags of the distributor. @default none: its defaults */
+  readonly flags?: readonly string[];
+  /** How the mock analyzers are made. */
+  readonly analyzers?: MockAnalyzerOptions;
+}
+
+/** One event that the distributor logged. */
+export interface LoggedEvent {
+  readonly level: string;
+  readonly event: string;
+  readonly fields: LogFields;
+}
+
+/** Starts a distributor and its analyzers, and registers them. */
+export async function startSystem(options: SystemOptions = {}): Promise<System> {
+  const { weights = [], flags = [], analyzers } = options;
+  const system = new System(flags);
+  for (const [i, weight] of weights.entries()) {
+    await system.join(`analyzer${i + 1}`, weight, analyzers);
+  }
+  return system;
+}
+
+export class System {
+  readonly fleet = new Fleet();
+  readonly agent: Agent;
+  readonly events: LoggedEvent[] = [];
+  readonly #distributor: Distributor;
+  #stopped = false;
+
+  constructor(flags: readonly string[]) {
+    const args = ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", ...flags];
+    const config = readConfig({ args, env: () => undefined, readFile: () => undefined });
+    const log = recordingLog(this.events);
+    this.#distributor = startDistributor(config, { clock: systemClock, random: systemRandom, log });
+    this.agent = new Agent(this.url);
+  }
+
+  get url(): string {
+    return this.#distributor.url;
+  }
+
+  /** Starts an analyzer and registers it. */
+  async join(id: string, weight: number, options: MockAnalyzerOptions = {}): Promise<void> {
+    const { url } = await this.fleet.add(id, weight, options);
+    assertEquals(await this.register({ id, url, weight }), 201);
+  }
+
+  async register(analyzer: { id: string; url: string; weight: number }): Promise<number> {
+    return (await this.call("POST", "/api/v1/analyzers", analyzer)).status;
+  }
+
+  /** Calls the API with a JSON body. */
+  // deno-lint-ignore no-explicit-any
+  async call(method: string, path: string, body?: unknown): Promise<{ status: number; json: any }> {
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+    return { status: response.status, json: await response.json() };
+  }
+
+  /** Reads the metrics, which must balance at every moment. */
+  async metrics(): Promise<MetricsView> {
+    const metrics = (await this.call("GET", "/api/v1/metrics")).json as MetricsView;
+    assertBalanced(metrics);
+    return metrics;
+  }
+
+  async analyzer(id: string): Promise<AnalyzerView> {
+    return (await this.call("GET", `/api/v1/analyzers/${id}`)).json;
+  }
+
+  /** Waits until an analyzer is in a state. */
+  async becomes(id: string, state: AnalyzerView["state"], timeoutMs = 15_000): Promise<void> {
+    await eventually(async () => (await this.analyzer(id)).state === state, {
+      name: `${id} is ${state}`,
+      timeoutMs,
+    });
+  }
+
+  /** Waits until nothing is queued and nothing in flight. */
+  async settles(timeoutMs = 30_000): Promise<MetricsView> {
+    return await eventually(async () => {
+      const metrics = await this.metrics();
+      return metrics.queued.packets + metrics.in_flight.packets === 0 && metrics;
+    }, { name: "everything is settled", timeoutMs }) as MetricsView;
+  }
+
+  /** Ids of all dead letters. */
+  async deadIds(): Promise<string[]> {
+    const ids: string[] = [];
+    for (;;) {
+      const path = `/api/v1/dead-letters?limit=1000&offset=${ids.length}`;
+      const { json } = await this.call("GET", path);
+      for (const { packet_id } of json.dead_letters) ids.push(packet_id);
+      if (json.dead_letters.length === 0) return ids;
+    }
+  }
+
+  /**
+   * Ends a flow test: every acknowledged packet is accounted for by id, and the books balance.
+   *
+   * @param options.queued packets that may be left in the queue; by default it must run empty
+   * @param options.seen tells what analyzers outside the fleet have processed
+   * @param options.deleted dead letters that were deleted
+   */
+  async conservation(
+    options: { queued?: number; seen?: () => Seen; deleted?: readonly string[] } = {},
+  ): Promise<void> {
+    const { queued = 0, seen = () => new Map(), deleted = [] } = options;
+    const metrics = queued === 0 ? await this.settles() : await this.metrics();
+    const dead = [...await this.deadIds(), ...deleted];
+    assertEquals(metrics.queued.packets, queued);
+    assertConserved({
+      agent: this.agent,
+      seen: new Map([...this.fleet.seen(), ...seen()]),
+      dead,
+      queued,
+    });
+    if (this.agent.unanswered.size > 0) return;
+    assertEquals(metrics.accepted.packets, this.agent.acknowledged.size);
+    assertEquals(metrics.accepted.messages, this.agent.acknowledgedMessages);
+    assertEquals(metrics.dead_lettered.packets, dead.length);
+  }
+
+  /** Stops the distributor, then the analyzers. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.#distributor.drain();
+    await this.fleet.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+function recordingLog(events: LoggedEvent[]): Log {
+  const record = (level: string) => (event: string, fields: LogFields = {}) => {
+    events.push({ level, event, fields });
+  };
+  return {
+    debug: record("debug"),
+    info: record("info"),
+    warn: record("warn"),
+    error: record("error"),
+    flush: () => {},
+  };
+}
