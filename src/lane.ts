@@ -40,8 +40,13 @@ export interface LaneDoors {
   readonly stop?: AbortSignal;
 }
 
-/** Packets that make a batch worth sending while others are under way. */
+/** Packets that make a batch worth sending while others are under way, or before its time. */
 const WORTHWHILE_PACKETS = 64;
+/**
+ * Under load, what has come since the last answer is given this long for company: a request costs
+ * as much as 20 packets in it. An analyzer whose last request held one packet gets the next at once.
+ */
+const GATHER_MS = 2;
 
 type Batch = [Packet, ...Packet[]];
 
@@ -56,6 +61,8 @@ export class Lane {
   readonly #doors: LaneDoors;
   #waiting: Packet[] = [];
   #requests = 0;
+  /** A timer that starts requests is running. */
+  #gathering = false;
 
   constructor(analyzer: Analyzer, doors: LaneDoors) {
     this.#analyzer = analyzer;
@@ -94,8 +101,8 @@ export class Lane {
     const { maxInFlight, maxBatchesInFlight } = this.#doors.limits;
     if (this.#waiting.length === 0 || this.#doors.stop?.aborted) return false;
     if (!this.#analyzer.batches) return this.#requests < maxInFlight;
-    return this.#requests === 0 ||
-      (this.#requests < maxBatchesInFlight && this.#waiting.length >= WORTHWHILE_PACKETS);
+    if (this.#waiting.length >= WORTHWHILE_PACKETS) return this.#requests < maxBatchesInFlight;
+    return this.#requests === 0 && !this.#gathering;
   }
 
   /** What goes into the next request: the packets that wait, up to the limits, at least one. */
@@ -117,8 +124,18 @@ export class Lane {
       await this.#attempt(batch);
     } finally {
       this.#requests--;
+      if (batch.length > 1) this.#gather();
       this.#startRequests();
     }
+  }
+
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    this.#doors.clock.after(GATHER_MS, () => {
+      this.#gathering = false;
+      this.#startRequests();
+    });
   }
 
   /** Posts a batch and settles it; where an answer refuses it, each half by itself. */

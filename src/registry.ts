@@ -197,8 +197,8 @@ export class Registry {
       ...this.#view(analyzer, nowMs),
       eligible: eligible(analyzer),
       share: {
-        target: totalWeight > 0 ? counted(analyzer) / totalWeight : 0,
-        actual: totalRecent > 0 ? recent[i]! / totalRecent : 0,
+        target: fraction(counted(analyzer), totalWeight),
+        actual: fraction(recent[i]!, totalRecent),
         window_seconds: WINDOW_SECONDS,
       },
     }));
@@ -326,4 +326,9 @@ export class Registry {
     }
     return out < inUse && out <= Math.max(1, inUse * MAX_SERVER_EJECTED);
   }
+}
+
+/** A part of a whole, without the noise of floating point; 0 of nothing. */
+function fraction(part: number, whole: number): number {
+  return whole > 0 ? Math.round(part / whole * 1e9) / 1e9 : 0;
 }

@@ -296,6 +296,12 @@ Deno.test("health forgets one ejection for each healthy minute", () => {
   }
 });
 
+Deno.test("health forgets nothing while ejected, whatever late answers come", () => {
+  const patient = new Patient().fail("connect", 3).toProbation().succeed(3);
+  patient.wait(10).fail("connect", 3).wait(500).succeed(9);
+  assertEquals(patient.toProbation().fail("connect").sentenceSeconds, 20);
+});
+
 Deno.test("health.weightFactor() is 0 while ejected, 1 in probation, then 10 % to 100 % in 30 s", () => {
   const patient = new Patient();
   const factor = () => patient.health.weightFactor(patient.nowMs);

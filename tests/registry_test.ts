@@ -265,6 +265,18 @@ Deno.test("registry lets the 5xx class eject half at most and never the last", (
   }
 });
 
+Deno.test("registry counts no paused analyzer among those that are left", () => {
+  const setup = new Setup("abcd");
+  for (const id of "cd") setup.registry.update(setup.get(id), { paused: true });
+  for (const id of "ab") setup.fail(id, BROKEN, { times: 20 });
+  assertEquals(setup.registry.views().map(({ state }) => state === "ejected"), [
+    true,
+    false,
+    false,
+    false,
+  ]);
+});
+
 Deno.test("registry leaves one in use where others are down, paused or on probation", () => {
   const setup = new Setup("abc");
   setup.registry.update(setup.get("c"), { paused: true });

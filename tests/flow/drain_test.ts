@@ -140,10 +140,12 @@ Deno.test("a second SIGTERM exits at once", async () => {
   await queueUp(url, 10);
   program.signal("SIGTERM");
   await program.logs("draining");
-  program.signal("SIGTERM");
+  // The first few may be taken for echoes of the same Ctrl-C, which task runners send twice.
+  const repeating = setInterval(() => program.signal("SIGTERM"), 100);
   const { code, tookMs } = await program.exits();
+  clearInterval(repeating);
   assertEquals(code, 1);
-  assertLess(tookMs, 1000);
+  assertLess(tookMs, 1500);
   assert(program.events().some(({ event }) => event === "exiting at once"));
 });
 

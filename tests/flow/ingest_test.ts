@@ -1,45 +1,14 @@
-/** What agents may send: every row of the contract's table, and what arrives at the analyzers. */
+/** What agents may send, and what they are answered: every row of the contract's table. */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { gzipSync } from "node:zlib";
 import { makePacket } from "../support/agent.ts";
-import { Recorder } from "../support/recorder.ts";
 import { sendRaw } from "../support/raw_http.ts";
-import { eventually, startSystem, type System } from "../support/system.ts";
+import { type Answer, type Body, submit } from "../support/submit.ts";
+import { startSystem } from "../support/system.ts";
 
 const MAX_BODY = 4 * 1024 * 1024;
 const GOOD = '{"log_messages":[{"level":"INFO","message":"hello"}]}';
-const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  // deno-lint-ignore no-explicit-any
-  readonly json: any;
-}
-
-type Body = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
-
-/** Posts a body as it is; `plain` is its JSON where the body itself is not text. */
-async function submit(
-  { url, agent }: System,
-  body: Body,
-  { headers = {}, plain }: { headers?: Record<string, string>; plain?: string } = {},
-): Promise<Answer> {
-  const response = await fetch(`${url}/api/v1/logs`, {
-    method: "POST",
-    // A Blob without a type lets no Content-Type through but the one asked for.
-    body: body instanceof ReadableStream ? body : new Blob([body]),
-    headers,
-  });
-  const json = await response.json();
-  if (response.status === 202) {
-    agent.attempted.add(json.packet_id);
-    const text = plain ?? (typeof body === "string" ? body : "");
-    agent.acknowledged.set(json.packet_id, JSON.parse(text).log_messages.length);
-  }
-  return { status: response.status, headers: response.headers, json };
-}
 
 function assertProblem({ status, headers, json }: Answer, expected: number, code: string): void {
   assertEquals([status, json.code], [expected, code], JSON.stringify(json));
@@ -252,60 +221,4 @@ Deno.test("a Host header that names another path is answered 400", async () => {
     assertEquals(answer.status, 200, host);
   }
   await system.conservation();
-});
-
-Deno.test("packets arrive as the bytes that were sent, with received_at as the last member", async () => {
-  await using recorder = new Recorder();
-  await using system = await startSystem();
-  await system.register({ id: "recorder", url: recorder.url, weight: 1 });
-  const bodies = [
-    '{"packet_id":"a","n":12345678901234567890,"log_messages":[{"x":1.10,"x":1e400}],"n":2}',
-    '{"log_messages":[1],"packet_id":"b","log_messages":[{}],"é":"\\u00e9\\ud83d\\ude00 😀"}',
-    JSON.stringify({ packet_id: "c", log_messages: [{ a: [1, { b: null }] }] }, null, 2),
-    '\n{ "packet_id" : "d" ,\r\n\t"log_messages":[ {} ] , "received_at":"1970-01-01T00:00:00Z" } \n',
-    '{"packet_id":"id with \\"quotes\\" and é","log_messages":[{}]}',
-  ];
-  for (const body of bodies) assertEquals((await submit(system, body)).status, 202);
-  await system.settles();
-  assertEquals(recorder.deliveries.length, bodies.length);
-  for (const body of bodies) {
-    const opened = body.slice(0, body.lastIndexOf("}"));
-    const found = recorder.deliveries.find(({ text }) => text.startsWith(opened));
-    assert(found, `arrived unchanged: ${body}`);
-    assertMatch(found.text.slice(opened.length), /^,"received_at":"[^"]+"\}$/);
-    assertMatch(JSON.parse(found.text).received_at, RFC_3339);
-    assertEquals(found.headers.get("content-type"), "application/json");
-    assertEquals(found.headers.get("x-attempt"), "1");
-  }
-  await system.conservation({ seen: () => recorder.seen() });
-});
-
-Deno.test("a packet without packet_id arrives with the one that was answered", async () => {
-  await using recorder = new Recorder();
-  await using system = await startSystem();
-  await system.register({ id: "recorder", url: recorder.url, weight: 1 });
-  const { json } = await submit(system, '{"packet_id":null,"log_messages":[{}]}');
-  await system.settles();
-  const [{ text, headers } = { text: "", headers: new Headers() }] = recorder.deliveries;
-  const start = '{"packet_id":null,"log_messages":[{}]';
-  assert(text.startsWith(`${start},"packet_id":"${json.packet_id}","received_at":"`), text);
-  assertEquals(headers.get("x-packet-id"), json.packet_id);
-  await system.conservation({ seen: () => recorder.seen() });
-});
-
-Deno.test("pretty-printed packets survive a batch of one packet a line", async () => {
-  await using system = await startSystem({ weights: [1] });
-  const analyzer = system.fleet.get("analyzer1");
-  // The first packet is only there to be delivered: by then the batches have been offered.
-  await eventually(async () => {
-    const number = system.agent.attempted.size;
-    const packets = Array.from({ length: 200 }, (_, i) => {
-      const packet = makePacket(`pretty-${number}-${i}`, 3, "two\nlines");
-      return { ...packet, body: JSON.stringify(JSON.parse(packet.body), null, 2) };
-    });
-    await system.agent.sendAll(packets, 100);
-    return analyzer.stats().batches > 0;
-  }, { name: "a batch was sent" });
-  await system.conservation();
-  assertEquals(analyzer.stats().messages, system.agent.acknowledgedMessages);
 });

@@ -150,6 +150,18 @@ Deno.test("analyzers of the config file are there from the start", async () => {
   });
 });
 
+Deno.test("distributor healthcheck exits 0 while one lives there, and 1 with a line if not", async () => {
+  const { program, url } = await startDistributorProgram([]);
+  await using _program = program;
+  const args = ["healthcheck", `--http-addr=${new URL(url).host}`];
+  assertEquals(await run("distributor", args), { code: 0, stdout: "", stderr: [] });
+  program.signal("SIGTERM");
+  await program.exits();
+  const { code, stderr } = await run("distributor", args);
+  assertEquals([code, stderr.length], [1, 1], stderr.join("\n"));
+  assertStringIncludes(stderr[0]!, url);
+});
+
 /** A port that was free a moment ago. */
 function findFreePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -171,8 +183,10 @@ async function timeStart(): Promise<number> {
 
 Deno.test("distributor answers within half a second of its start", async () => {
   const tookMs = [await timeStart(), await timeStart(), await timeStart()].sort((a, b) => a - b);
-  const [, busyBefore = 0] = Deno.loadavg();
-  console.log(`first answer after ${tookMs.map(Math.round).join(", ")} ms (load ${busyBefore})`);
+  const [load = 0] = Deno.loadavg();
+  console.log(
+    `first answer after ${tookMs.map(Math.round).join(", ")} ms (load ${load.toFixed(1)})`,
+  );
   assertLess(tookMs[1]!, START_LIMIT_MS);
 });
 

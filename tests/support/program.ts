@@ -93,8 +93,9 @@ export class Program {
     return this.stderr.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
   }
 
+  /** Sends a signal; nothing happens once the program has ended. */
   signal(name: Deno.Signal): void {
-    this.#child.kill(name);
+    if (this.#isRunning) this.#child.kill(name);
   }
 
   /** Resolves to the exit code and how long that took from now. */
