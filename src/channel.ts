@@ -77,11 +77,16 @@ export class Channel<T> implements AsyncIterable<T> {
     for (const reader of this.#readers.splice(0)) reader(undefined);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
-    for (;;) {
-      const item = await this.take();
-      if (item === undefined) return;
-      yield item;
-    }
+  /** Each reader's own iterator; all draw on the same items. */
+  [Symbol.asyncIterator](): AsyncIterator<T, void> {
+    // By hand: a generator would put four more promises between an item and its reader.
+    return {
+      next: async (): Promise<IteratorResult<T, void>> => {
+        const value = await this.take();
+        return value === undefined
+          ? { done: true, value: undefined }
+          : { done: false, value: value as T };
+      },
+    };
   }
 }

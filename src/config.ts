@@ -16,6 +16,7 @@ import {
   parseCommandLine,
   parseValue,
 } from "./flags.ts";
+import { PACKET_OVERHEAD_BYTES } from "./packet.ts";
 
 /** Read when `--config` does not say otherwise; may be missing. */
 export const DEFAULT_CONFIG_PATH = "config/config.json";
@@ -195,10 +196,10 @@ export function readConfig(doors: ConfigDoors): Config {
     values[key] = parseValue(option, found.text, found.origin);
   }
   const options = Object.freeze(values) as unknown as Options;
-  if (options.queueBytes < options.maxBody) {
+  if (options.queueBytes < options.maxBody + PACKET_OVERHEAD_BYTES) {
     throw new UsageError(
       `Invalid value for --queue-bytes: ${options.queueBytes} bytes cannot hold one packet of ` +
-        `--max-body ${options.maxBody} bytes`,
+        `--max-body ${options.maxBody} bytes and ${PACKET_OVERHEAD_BYTES} more`,
     );
   }
   return {

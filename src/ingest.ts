@@ -28,9 +28,18 @@ export interface IngestDoors {
 
 /** Makes the handler of `POST /api/v1/logs`. */
 export function createIngest(doors: IngestDoors): (request: Request) => Promise<Response> {
-  return async (request) => {
+  const { queue } = doors;
+  return async function ingest(request) {
     try {
-      return await takePacket(request, doors);
+      if (!doors.isOpen()) throw draining();
+      const isForm = checkContentType(request.headers.get("content-type"));
+      if (!queue.hasRoom()) await waitForRoom(request, doors);
+      const received = await readBody(request, doors.maxBodyBytes);
+      const packet = readPacket(received, { isForm, doors });
+      // The drain may have begun while the body came in.
+      if (!doors.isOpen()) throw draining();
+      if (!queue.accept(packet)) await acceptLater(packet, doors);
+      return accepted(packet.id, queue.durability);
     } catch (error) {
       const refusal = toApiError(error);
       doors.metrics.reject(refusal.code);
@@ -39,23 +48,19 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
   };
 }
 
-async function takePacket(request: Request, doors: IngestDoors): Promise<Response> {
-  const { queue } = doors;
-  if (!doors.isOpen()) return await refuse(request, draining());
-  const isForm = checkContentType(request.headers.get("content-type"));
-  if (!queue.hasRoom()) {
-    await queue.roomAgain(ROOM_WAIT_MS);
-    if (!queue.hasRoom()) return await refuse(request, full());
-  }
-  const received = await readBody(request, doors.maxBodyBytes);
-  const packet = readPacket(received, { isForm, doors });
-  if (!queue.accept(packet)) {
-    if (!doors.isOpen()) throw draining();
-    await queue.roomAgain(ROOM_WAIT_MS);
-    if (!doors.isOpen()) throw draining();
-    if (!queue.accept(packet)) throw full();
-  }
-  return accepted(packet.id, queue.durability);
+/** Before the body is read, so that a full queue costs no memory for bodies. */
+async function waitForRoom(request: Request, { queue }: IngestDoors): Promise<void> {
+  await queue.roomAgain(ROOM_WAIT_MS);
+  if (queue.hasRoom()) return;
+  await drainBody(request);
+  throw full();
+}
+
+/** The queue filled up while the body came in. */
+async function acceptLater(packet: Packet, { queue, isOpen }: IngestDoors): Promise<void> {
+  await queue.roomAgain(ROOM_WAIT_MS);
+  if (!isOpen()) throw draining();
+  if (!queue.accept(packet)) throw full();
 }
 
 function readPacket(
@@ -105,11 +110,6 @@ function accepted(packetId: string, durability: string): Response {
 }
 
 const JSON_HEADERS = { "content-type": "application/json" };
-
-async function refuse(request: Request, refusal: ApiError): Promise<never> {
-  await drainBody(request);
-  throw refusal;
-}
 
 function full(): ApiError {
   return new ApiError("QUEUE_FULL", "The queue is full: send again after a moment", {

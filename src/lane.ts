@@ -40,8 +40,9 @@ export interface LaneDoors {
   readonly stop?: AbortSignal;
 }
 
-/** Packets that make a batch worth sending while others are under way, or before its time. */
+/** What makes a batch worth sending while others are under way, or before its time. */
 const WORTHWHILE_PACKETS = 64;
+const WORTHWHILE_BYTES = 128 * 1024;
 /**
  * Under load, what has come since the last answer is given this long for company: a request costs
  * as much as 20 packets in it. An analyzer whose last request held one packet gets the next at once.
@@ -60,6 +61,7 @@ export class Lane {
   readonly #analyzer: Analyzer;
   readonly #doors: LaneDoors;
   #waiting: Packet[] = [];
+  #waitingBytes = 0;
   #requests = 0;
   /** A timer that starts requests is running. */
   #gathering = false;
@@ -72,6 +74,7 @@ export class Lane {
   /** Takes a packet that was drawn for this analyzer. */
   send(packet: Packet): void {
     this.#waiting.push(packet);
+    this.#waitingBytes += packet.bytes;
     this.#startRequests();
   }
 
@@ -79,6 +82,7 @@ export class Lane {
   withdraw(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     this.#doors.registry.release(this.#analyzer, waiting.length);
     for (const packet of waiting.reverse()) this.#doors.queue.putBack(packet);
   }
@@ -101,7 +105,9 @@ export class Lane {
     const { maxInFlight, maxBatchesInFlight } = this.#doors.limits;
     if (this.#waiting.length === 0 || this.#doors.stop?.aborted) return false;
     if (!this.#analyzer.batches) return this.#requests < maxInFlight;
-    if (this.#waiting.length >= WORTHWHILE_PACKETS) return this.#requests < maxBatchesInFlight;
+    const isWorthwhile = this.#waiting.length >= WORTHWHILE_PACKETS ||
+      this.#waitingBytes >= WORTHWHILE_BYTES;
+    if (isWorthwhile) return this.#requests < maxBatchesInFlight;
     return this.#requests === 0 && !this.#gathering;
   }
 
@@ -112,10 +118,12 @@ export class Lane {
     let bytes = this.#waiting[0]!.bytes;
     let count = 1;
     while (count < most && count < this.#waiting.length) {
-      bytes += this.#waiting[count]!.bytes;
-      if (bytes > maxBatchBytes) break;
+      const more = this.#waiting[count]!.bytes;
+      if (bytes + more > maxBatchBytes) break;
+      bytes += more;
       count++;
     }
+    this.#waitingBytes -= bytes;
     return this.#waiting.splice(0, count) as Batch;
   }
 

@@ -1,8 +1,8 @@
 /**
  * A log packet: its wire form, and what the distributor keeps of one.
  *
- * A packet is kept as the bytes that came in: everything but the object's closing brace (`body`)
- * and a short text that ends it (`tail`) with what the distributor appends.
+ * A packet is kept as the bytes that came in (`body`), of which the last, the closing brace, gives
+ * way to a short text (`tail`) with what the distributor appends.
  */
 
 import type { PacketShape } from "./packet_scanner.ts";
@@ -34,9 +34,10 @@ export type PacketState = "queued" | "in_flight" | "dead" | "delivered";
 /** An accepted packet. Its bytes never change; the rest is the bookkeeping of its delivery. */
 export interface Packet {
   readonly id: string;
-  /** The received object without its closing brace. UTF-8. */
+  /** The received bytes. Those from `bodyLength` on, the closing brace first, give way to `tail`. */
   readonly body: Uint8Array;
-  /** What follows `body`: `,"received_at":"…"}`. ASCII but for an id's own characters. */
+  readonly bodyLength: number;
+  /** What ends the packet: `,"received_at":"…"}`. ASCII, and no shorter than what it replaces. */
   readonly tail: string;
   readonly messages: number;
   /** Length of what an analyzer receives, in bytes. */
@@ -76,9 +77,12 @@ export function sealPacket(
   const id = shape.packetId ?? options.newId();
   const end = `,"received_at":"${options.receivedAt}"}`;
   const tail = shape.packetId === undefined ? `,"packet_id":"${id}"${end}` : end;
+  // What follows the packet (blanks, as many as one likes) must not be kept with it.
+  const fits = received.length - shape.closeAt <= tail.length;
   return {
     id,
-    body: received.subarray(0, shape.closeAt),
+    body: fits ? received : received.slice(0, shape.closeAt),
+    bodyLength: shape.closeAt,
     tail,
     messages: shape.messages,
     bytes: shape.closeAt + tail.length,
@@ -91,7 +95,6 @@ export function sealPacket(
   };
 }
 
-const encoder = new TextEncoder();
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
@@ -99,8 +102,11 @@ const SPACE = 0x20;
 /** Writes a packet's bytes into `target` at `offset`; returns the offset after them. */
 export function writePacket(packet: Packet, target: Uint8Array, offset: number): number {
   target.set(packet.body, offset);
-  encoder.encodeInto(packet.tail, target.subarray(offset + packet.body.length));
-  return offset + packet.bytes;
+  const { tail } = packet;
+  let at = offset + packet.bodyLength;
+  // Faster for so few characters than an encoder.
+  for (let i = 0; i < tail.length; i++) target[at++] = tail.charCodeAt(i);
+  return at;
 }
 
 /** The length of several packets as NDJSON. */

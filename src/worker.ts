@@ -45,22 +45,19 @@ export async function runWorkers(
 async function runWorker(
   { lanes, doors, signal }: { lanes: Lanes; doors: LaneDoors; signal: AbortSignal },
 ): Promise<void> {
-  for await (const packet of doors.queue.channel) {
-    const analyzer = await drawEligible(packet, { doors, signal });
-    if (analyzer === undefined) return doors.queue.putBack(packet);
-    lanes.of(analyzer).send(packet);
-  }
-}
-
-/** Draws an analyzer, waiting for as long as none is eligible; undefined once `signal` aborts. */
-async function drawEligible(
-  packet: Packet,
-  { doors, signal }: { doors: LaneDoors; signal: AbortSignal },
-): Promise<Analyzer | undefined> {
-  for (;;) {
-    if (signal.aborted) return undefined;
-    const analyzer = doors.registry.draw(packet);
-    if (analyzer !== undefined) return analyzer;
-    await doors.registry.eligibleAgain();
+  const { queue, registry } = doors;
+  for await (const first of queue.channel) {
+    let packet: Packet | undefined = first;
+    // Whatever else waits is taken along, without going through the event loop for each.
+    while (packet !== undefined) {
+      const analyzer = signal.aborted ? undefined : registry.draw(packet);
+      if (analyzer !== undefined) lanes.of(analyzer).send(packet);
+      else {
+        queue.putBack(packet);
+        if (signal.aborted) return;
+        await registry.eligibleAgain();
+      }
+      packet = queue.channel.poll();
+    }
   }
 }

@@ -333,6 +333,20 @@ Deno.test("delivery.post() over tcp keeps its connection, and opens a new one fo
   delivery.close();
 });
 
+Deno.test("delivery.post() over tcp sends nothing again once an answer has begun", async () => {
+  const delivery = new TcpDelivery({ timeoutMs: TIMEOUT_MS, clock: new FakeClock() });
+  let text = answer(200);
+  await using server = new RawServer(async (conn) => {
+    await write(conn, text);
+    if (text.length < 20) close(conn);
+  });
+  await delivery.post(server.url, [createPacket()]);
+  text = "HTTP/1.1 200";
+  assertEquals((await delivery.post(server.url, [createPacket()])).kind, "retriable");
+  assertEquals([server.connections, server.requests.length], [1, 2]);
+  delivery.close();
+});
+
 Deno.test("delivery.forget() closes the kept connections of one analyzer", async () => {
   const clock = new FakeClock();
   const delivery = createDelivery({ timeoutMs: TIMEOUT_MS, clock });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES } from "../src/packet.ts";
+import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "../src/packet.ts";
 import type { Count } from "../src/queue/ledger.ts";
 import { MemoryQueue } from "../src/queue/memory.ts";
 import { type Random, seededRandom } from "../src/random.ts";
@@ -17,21 +17,11 @@ let packets = 0;
 
 function createPacket(
   change: { id?: string; messages?: number; bytes?: number; atMs?: number } = {},
-) {
-  const packet: Packet = {
-    id: change.id ?? `packet-${packets++}`,
-    body: new Uint8Array(),
-    tail: "",
-    messages: change.messages ?? 1,
-    bytes: change.bytes ?? 100,
-    acceptedAtMs: change.atMs ?? 1000,
-    multiline: false,
-    state: "queued",
-    attempts: 0,
-    rejections: 0,
-    tried: [],
-  };
-  return packet;
+): Packet {
+  const { id = `packet-${packets++}`, messages = 1, bytes = 100, atMs = 1000 } = change;
+  const shape = { messages, packetId: id, closeAt: 0, multiline: false };
+  const options = { receivedAt: "", acceptedAtMs: atMs, newId: () => id };
+  return { ...sealPacket(new Uint8Array(1), shape, options), bytes };
 }
 
 /** Accepts a packet and begins its attempt. */

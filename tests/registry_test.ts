@@ -9,7 +9,7 @@ import type { Analyzer, AnalyzerConfig } from "../src/analyzer.ts";
 import { DEFAULT_HEALTH } from "../src/health.ts";
 import type { Log, LogFields } from "../src/log.ts";
 import type { Outcome } from "../src/outcome.ts";
-import type { Packet } from "../src/packet.ts";
+import { type Packet, sealPacket } from "../src/packet.ts";
 import { type Random, seededRandom } from "../src/random.ts";
 import { Registry } from "../src/registry.ts";
 import { FakeClock } from "./support/fake_clock.ts";
@@ -49,19 +49,10 @@ class Setup {
   }
 
   packet(messages = 1, tried: number[] = []): Packet {
-    return {
-      id: `packet-${this.#packets++}`,
-      body: new Uint8Array(),
-      tail: "",
-      messages,
-      bytes: 0,
-      acceptedAtMs: this.clock.monotonicMs(),
-      multiline: false,
-      state: "queued",
-      attempts: 0,
-      rejections: 0,
-      tried,
-    };
+    const id = `packet-${this.#packets++}`;
+    const shape = { messages, packetId: id, closeAt: 0, multiline: false };
+    const options = { receivedAt: "", acceptedAtMs: 0, newId: () => id };
+    return { ...sealPacket(new Uint8Array(1), shape, options), tried };
   }
 
   /** Draws and gives back at once; `count` ids in the order drawn. */

@@ -112,7 +112,8 @@ export class MemoryQueue {
   /** Queues dead letters again, as if they had just come; returns how many. */
   replay(selection: Selection): number {
     const letters = this.deadLetters.takeAll(selection);
-    for (const { packet } of letters) {
+    // What is put back last comes out first: so the oldest is.
+    for (const { packet } of letters.toReversed()) {
       this.#move(packet, "dead", "queued");
       packet.attempts = 0;
       packet.rejections = 0;
