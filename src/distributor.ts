@@ -59,8 +59,8 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   const { options } = config;
   const { clock, random, log } = doors;
   const startedMs = clock.monotonicMs();
-  const stop = new AbortController();
   let isOpen = true;
+  let isStopped = false;
 
   const queue = new MemoryQueue(
     { capacity: options.queueSize, capacityBytes: options.queueBytes },
@@ -91,7 +91,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     clock,
     random,
     log,
-    stop: stop.signal,
+    isStopped: () => isStopped,
   };
   const lanes = new Lanes(laneDoors);
   registry.onWithdrawn((analyzer) => {
@@ -130,7 +130,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     timeoutMs: options.healthCheckTimeout,
   }, doors);
   for (const analyzer of config.analyzers) registry.put(analyzer);
-  const workers = runWorkers(options.workers, { lanes, doors: laneDoors, signal: stop.signal });
+  const workers = runWorkers(options.workers, { lanes, doors: laneDoors });
 
   let fromFile = config.analyzers;
   return {
@@ -147,7 +147,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     async drain() {
       isOpen = false;
       await queue.idle(options.drainTimeout);
-      stop.abort();
+      isStopped = true;
       prober.stop();
       queue.close();
       registry.close();

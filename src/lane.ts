@@ -36,8 +36,8 @@ export interface LaneDoors {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Aborts when the distributor stops: what fails from then on is its own doing. */
-  readonly stop?: AbortSignal;
+  /** Whether the distributor has stopped: what fails from then on is its own doing. */
+  readonly isStopped: () => boolean;
 }
 
 /** What makes a batch worth sending while others are under way, or before its time. */
@@ -103,7 +103,7 @@ export class Lane {
    */
   #mayStart(): boolean {
     const { maxInFlight, maxBatchesInFlight } = this.#doors.limits;
-    if (this.#waiting.length === 0 || this.#doors.stop?.aborted) return false;
+    if (this.#waiting.length === 0 || this.#doors.isStopped()) return false;
     if (!this.#analyzer.batches) return this.#requests < maxInFlight;
     const isWorthwhile = this.#waiting.length >= WORTHWHILE_PACKETS ||
       this.#waitingBytes >= WORTHWHILE_BYTES;
@@ -152,7 +152,7 @@ export class Lane {
     const outcome = await this.#doors.delivery.post(this.#analyzer.url, batch);
     if (outcome.kind === "delivered") return this.#settleDelivered(batch, outcome.latencyMs);
     // Cut off by the end of a drain: it stays in flight, where it counts as left.
-    if (this.#doors.stop?.aborted) return;
+    if (this.#doors.isStopped()) return;
     const undecided = batch.length > 1 && mayBlameOne(outcome);
     this.#doors.registry.failed(this.#analyzer, outcome, {
       packet: batch[0],

@@ -33,28 +33,26 @@ export class Lanes {
 /**
  * Starts the workers.
  *
- * @returns resolves when the channel is closed and empty, or `signal` has aborted
+ * @returns resolves when the distributor has stopped and the channel is closed
  */
 export async function runWorkers(
   count: number,
-  options: { lanes: Lanes; doors: LaneDoors; signal: AbortSignal },
+  options: { lanes: Lanes; doors: LaneDoors },
 ): Promise<void> {
   await Promise.all(Array.from({ length: count }, () => runWorker(options)));
 }
 
-async function runWorker(
-  { lanes, doors, signal }: { lanes: Lanes; doors: LaneDoors; signal: AbortSignal },
-): Promise<void> {
-  const { queue, registry } = doors;
+async function runWorker({ lanes, doors }: { lanes: Lanes; doors: LaneDoors }): Promise<void> {
+  const { queue, registry, isStopped } = doors;
   for await (const first of queue.channel) {
     let packet: Packet | undefined = first;
     // Whatever else waits is taken along, without going through the event loop for each.
     while (packet !== undefined) {
-      const analyzer = signal.aborted ? undefined : registry.draw(packet);
+      const analyzer = isStopped() ? undefined : registry.draw(packet);
       if (analyzer !== undefined) lanes.of(analyzer).send(packet);
       else {
         queue.putBack(packet);
-        if (signal.aborted) return;
+        if (isStopped()) return;
         await registry.eligibleAgain();
       }
       packet = queue.channel.poll();
