@@ -6,7 +6,7 @@
 
 import { systemClock } from "./src/clock.ts";
 import { COMMAND_OPTIONS, type Config, describeConfig, OPTIONS, readConfig } from "./src/config.ts";
-import { type Distributor, startDistributor } from "./src/distributor.ts";
+import { type Distributor, type Rest, startDistributor } from "./src/distributor.ts";
 import { UsageError } from "./src/errors.ts";
 import { describeFlags } from "./src/flags.ts";
 import { createLog, type Log } from "./src/log.ts";
@@ -42,6 +42,7 @@ function main(): void {
     durability: config.options.durability,
   });
   onSignals(distributor, log);
+  onFaults(distributor, log);
 }
 
 function load(): Config {
@@ -97,8 +98,40 @@ function onSignals(distributor: Distributor, log: Log): void {
   }
 }
 
+/** A fault that nobody caught is a bug; what was accepted is still delivered before the end. */
+function onFaults(distributor: Distributor, log: Log): void {
+  const fail = (event: Event, fault: unknown) => {
+    event.preventDefault();
+    Deno.exitCode = 1;
+    log.error("uncaught fault, draining", {
+      error: fault instanceof Error ? fault.stack ?? fault.message : String(fault),
+    });
+    void drain(distributor, log);
+  };
+  addEventListener("unhandledrejection", (event) => fail(event, event.reason));
+  addEventListener("error", (event) => fail(event, event.error));
+}
+
+let isDraining = false;
+
+/** Drains once and ends the process, with code 0 unless something has set another. */
 async function drain(distributor: Distributor, log: Log): Promise<void> {
-  const rest = await distributor.drain();
+  if (isDraining) return;
+  isDraining = true;
+  try {
+    logStopped(await distributor.drain(), { distributor, log });
+  } catch (error) {
+    Deno.exitCode = 1;
+    log.error("drain failed", { error: String(error) });
+  }
+  log.flush();
+  Deno.exit();
+}
+
+function logStopped(
+  rest: Rest,
+  { distributor, log }: { distributor: Distributor; log: Log },
+): void {
   const { accepted, delivered, dead_lettered } = distributor.metrics();
   log[rest.packets > 0 || dead_lettered.packets > 0 ? "error" : "info"]("distributor stopped", {
     accepted: accepted.packets,
@@ -107,8 +140,6 @@ async function drain(distributor: Distributor, log: Log): Promise<void> {
     undelivered_packets: rest.packets,
     undelivered_messages: rest.messages,
   });
-  log.flush();
-  Deno.exit(0);
 }
 
 function reload(distributor: Distributor, log: Log): void {

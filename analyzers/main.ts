@@ -79,12 +79,14 @@ type Settings = OptionValues<typeof OPTIONS>;
 
 const USAGE = `Usage: analyzer [flags]
 
-A mock log analyzer: counts what POST /analyze brings it, one packet as JSON or a batch as NDJSON.
+A mock log analyzer: counts what POST /analyze brings it, one packet as JSON or
+a batch as NDJSON.
 GET /health, GET and DELETE /stats, GET, PATCH and DELETE /faults.
 
 ${describeFlags(OPTIONS)}
 
-Example: analyzer -id analyzer1 -port 8081 -weight 0.4 -distributor http://localhost:8080`;
+Example:
+  analyzer -id analyzer1 -port 8081 -weight 0.4 -distributor http://localhost:8080`;
 
 function readSettings(args: readonly string[]): Settings {
   const { values, words } = parseFlags(args, OPTIONS);

@@ -26,7 +26,7 @@ export interface RegistrationOptions {
 
 /** A running registration. */
 export interface Registration {
-  /** Ends it and removes the analyzer from the distributor, within two seconds. */
+  /** Ends it and removes the analyzer from the distributor, within four seconds. */
   end(): Promise<void>;
 }
 
@@ -66,12 +66,21 @@ class Loop implements Registration {
     this.#ending.abort();
     await this.#ended;
     try {
-      const status = await this.#request(this.#itemUrl, { method: "DELETE" });
+      if (!await this.#isOwn()) return;
+      const { status } = await this.#request(this.#itemUrl, { method: "DELETE" });
       if (status >= 300 && status !== 404) throw new Error(`it answered ${status}`);
     } catch (error) {
       const { id } = this.#options.analyzer;
       this.#options.report(`${id} could not be deregistered: ${explain(error)}`);
     }
+  }
+
+  /** Whether the id still leads here: in a rolling restart a successor has taken it over. */
+  async #isOwn(): Promise<boolean> {
+    const { status, text } = await this.#request(this.#itemUrl, { method: "GET" });
+    if (status === 404) return false;
+    if (status !== 200) throw new Error(`it answered ${status}`);
+    return normalUrl(JSON.parse(text).url) === normalUrl(this.#options.analyzer.url);
   }
 
   async #run(): Promise<void> {
@@ -92,12 +101,12 @@ class Loop implements Registration {
     const at = this.#options.distributorUrl;
     try {
       if (this.#isKnown) {
-        const status = await this.#request(this.#itemUrl, { method: "GET", signal });
+        const { status } = await this.#request(this.#itemUrl, { method: "GET", signal });
         if (status !== 404) return this.#conclude(status);
         this.#isKnown = false;
         this.#enter("forgotten", `${id} is not known at ${at} any more: registering again`);
       }
-      const status = await this.#request(this.#collectionUrl, {
+      const { status } = await this.#request(this.#collectionUrl, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ id, url, weight }),
@@ -131,8 +140,11 @@ class Loop implements Registration {
     this.#options.report(line);
   }
 
-  /** Makes one request within its deadline and resolves to the status of the answer. */
-  async #request(url: string, init: RequestInit & { signal?: AbortSignal }): Promise<number> {
+  /** Makes one request within its deadline. */
+  async #request(
+    url: string,
+    init: RequestInit & { signal?: AbortSignal },
+  ): Promise<{ status: number; text: string }> {
     const attempt = new AbortController();
     const abort = () => attempt.abort();
     const cancel = this.#clock.after(
@@ -142,13 +154,17 @@ class Loop implements Registration {
     init.signal?.addEventListener("abort", abort);
     try {
       const response = await fetch(url, { ...init, signal: attempt.signal, redirect: "manual" });
-      await response.body?.cancel();
-      return response.status;
+      return { status: response.status, text: await response.text() };
     } finally {
       cancel();
       init.signal?.removeEventListener("abort", abort);
     }
   }
+}
+
+/** A URL as the distributor shows it. */
+function normalUrl(text: string): string {
+  return new URL(text).href.replace(/\/+$/, "");
 }
 
 /** The system's own words at the end of a fetch error: `Connection refused`. */

@@ -32,8 +32,9 @@ type Settings = OptionValues<typeof OPTIONS>;
 
 const USAGE = `Usage: demo [flags]
 
-Runs a distributor, four analyzers and a generator on this machine, kills an analyzer, brings it
-back, sends a burst, and says at the end which claims hold. Takes less than a minute.
+Runs a distributor, four analyzers and a generator on this machine, kills an
+analyzer, brings it back, sends a burst, and says at the end which claims hold.
+Takes less than a minute.
 Exit code 0: all hold; 1: not all, or interrupted.
 
 ${describeFlags(OPTIONS)}`;

@@ -23,8 +23,9 @@ import type { Sender } from "./sender.ts";
 
 const USAGE = `Usage: generator [flags]
 
-Sends log packets to a distributor at a steady rate, whatever the answers do, and reports what
-was accepted and how long that took, measured from the time each packet was due.
+Sends log packets to a distributor at a steady rate, whatever the answers do,
+and reports what was accepted and how long that took, measured from the time
+each packet was due.
 
 ${describeFlags(OPTIONS)}`;
 
@@ -38,7 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   if (settings.help || settings.version) {
-    console.log(settings.help ? USAGE : VERSION);
+    console.log(settings.help ? USAGE : `generator ${VERSION}`);
     return 0;
   }
   const url = new URL(settings.url.replace(/\/*$/, "/api/v1/logs"));
@@ -95,9 +96,13 @@ async function generate(settings: Settings, sender: Sender): Promise<number> {
 function report(tally: Tally, facts: RunFacts): number {
   const described = describeRun(tally, facts);
   console.log(facts.settings.json ? JSON.stringify(described) : formatReport(described));
-  if (tally.sent === 0 || tally.byStatus.size > 0) return 0;
-  if (tally.interrupted) return 0;
-  console.error(`No answer from ${facts.settings.url}: is that a distributor?`);
+  const understood = tally.accepted > 0 || tally.refused > 0;
+  if (tally.sent === 0 || understood || tally.interrupted) return 0;
+  const statuses = [...tally.byStatus.keys()].join(", ");
+  console.error(
+    `${statuses ? `Only answers of ${statuses}` : "No answer"} from ${facts.settings.url}: ` +
+      "is that a distributor's base URL, such as http://localhost:8080?",
+  );
   return 1;
 }
 

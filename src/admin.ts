@@ -7,7 +7,8 @@
 import type { Context, Hono } from "@hono/hono";
 import { STATUS_CODE } from "@std/http/status";
 import { parseAnalyzer, parseAnalyzerChange } from "./analyzer_config.ts";
-import { readBody } from "./body.ts";
+import { BodyReader, FixedRoom } from "./body.ts";
+import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
 import type { MetricsView } from "./metrics.ts";
 import { packetBytes } from "./packet.ts";
@@ -22,20 +23,28 @@ import { MAX_ANALYZERS, type Registry } from "./registry.ts";
 
 /** Orders are short. */
 const MAX_ADMIN_BODY_BYTES = 1024 * 1024;
+/** Orders have memory of their own: they must get through while the queue is full. */
+const ADMIN_BODIES_BYTES = 16 * MAX_ADMIN_BODY_BYTES;
 const MAX_PAGE = 1000;
 
 export interface AdminDoors {
   readonly registry: Registry;
   readonly queue: MemoryQueue;
   readonly metrics: () => MetricsView;
+  readonly clock: Clock;
   /** Why the distributor is not ready, or undefined. */
   readonly unready: () => string | undefined;
 }
 
+/** Reads the JSON body of an order that changes something. */
+type ReadOrder = (context: Context) => Promise<unknown>;
+type OrderDoors = AdminDoors & { readonly readOrder: ReadOrder };
+
 /** Adds the operators' routes to the app. */
 export function addAdminRoutes(app: Hono, doors: AdminDoors): void {
-  addAnalyzerRoutes(app, doors);
-  addDeadLetterRoutes(app, doors);
+  const readOrder = createOrderReader(doors.clock);
+  addAnalyzerRoutes(app, { ...doors, readOrder });
+  addDeadLetterRoutes(app, { ...doors, readOrder });
   app.get("/api/v1/metrics", (context) => context.json(doors.metrics()));
   app.get("/health", (context) => context.json({ status: "healthy" }));
   app.get("/livez", (context) => context.json({ status: "alive" }));
@@ -47,9 +56,9 @@ export function addAdminRoutes(app: Hono, doors: AdminDoors): void {
   });
 }
 
-function addAnalyzerRoutes(app: Hono, { registry }: AdminDoors): void {
+function addAnalyzerRoutes(app: Hono, { registry, readOrder }: OrderDoors): void {
   const view = (id: string) => {
-    const found = registry.views().find((analyzer) => analyzer.id === id);
+    const found = registry.view(id);
     if (!found) {
       throw new ApiError("ANALYZER_NOT_FOUND", `There is no analyzer ${JSON.stringify(id)}`);
     }
@@ -88,7 +97,7 @@ function addAnalyzerRoutes(app: Hono, { registry }: AdminDoors): void {
   });
 }
 
-function addDeadLetterRoutes(app: Hono, { queue }: AdminDoors): void {
+function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void {
   app.get("/api/v1/dead-letters", (context) => {
     const offset = readWhole(context, "offset", { fallback: 0, max: Number.MAX_SAFE_INTEGER });
     const limit = readWhole(context, "limit", { fallback: 100, max: MAX_PAGE });
@@ -136,18 +145,33 @@ function viewDeadLetter(letter: DeadLetter): Record<string, unknown> {
   };
 }
 
-/** Reads the JSON body of an order that changes something. */
-async function readOrder(context: Context): Promise<unknown> {
-  refuseCrossOrigin(context);
+function createOrderReader(clock: Clock): ReadOrder {
+  const room = new FixedRoom(ADMIN_BODIES_BYTES);
+  const bodies = new BodyReader({ maxBytes: MAX_ADMIN_BODY_BYTES, room, clock, full: busy });
+  return async function readOrder(context) {
+    refuseCrossOrigin(context);
+    checkContentType(context);
+    const request = context.req.raw;
+    const bytes = await bodies.read(request, bodies.announced(request));
+    try {
+      return parseJson(bytes);
+    } finally {
+      room.release(bytes.length);
+    }
+  };
+}
+
+function checkContentType(context: Context): void {
   const type = (context.req.header("content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase();
-  if (type !== "application/json") {
-    throw new ApiError(
-      "UNSUPPORTED_TYPE",
-      `This order needs the header Content-Type: application/json`,
-      { "accept-post": "application/json" },
-    );
-  }
-  const bytes = await readBody(context.req.raw, MAX_ADMIN_BODY_BYTES);
+  if (type === "application/json") return;
+  throw new ApiError(
+    "UNSUPPORTED_TYPE",
+    `This order needs the header Content-Type: application/json`,
+    { "accept-post": "application/json" },
+  );
+}
+
+function parseJson(bytes: Uint8Array): unknown {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -159,6 +183,12 @@ async function readOrder(context: Context): Promise<unknown> {
   } catch (error) {
     throw new ApiError("INVALID_JSON", `Cannot read the body as JSON: ${(error as Error).message}`);
   }
+}
+
+function busy(): ApiError {
+  return new ApiError("BUSY", "Too many orders are being read: send again after a moment", {
+    "retry-after": "1",
+  });
 }
 
 /** A page of another site must not be able to change anything through a visitor's browser. */

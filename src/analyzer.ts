@@ -36,6 +36,8 @@ export class Analyzer {
   url: string;
   weight: number;
   paused = false;
+  /** It has asked to be left alone for a while (Retry-After). */
+  resting = false;
   removed = false;
   /** Whether its health check offers to take NDJSON batches. */
   batches = false;
@@ -61,7 +63,7 @@ export class Analyzer {
 
   /** Whether anything may be sent to it at all. */
   get available(): boolean {
-    return !this.removed && !this.paused && this.health.state !== "ejected";
+    return !this.removed && !this.paused && !this.resting && this.health.state !== "ejected";
   }
 }
 

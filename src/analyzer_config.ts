@@ -3,7 +3,8 @@
 import type { AnalyzerConfig } from "./analyzer.ts";
 import { ApiError } from "./errors.ts";
 
-const ID = /^[A-Za-z0-9._-]{1,64}$/;
+/** `.` and `..` would be taken for steps in a URL's path. */
+const ID = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
 const MAX_WEIGHT = 1e6;
 const MAX_URL_LENGTH = 2048;
 
@@ -15,7 +16,7 @@ const MAX_URL_LENGTH = 2048;
 export function parseAnalyzer(value: unknown): AnalyzerConfig {
   const { id, url, weight } = asFields(value, ["id", "url", "weight"]);
   if (typeof id !== "string" || !ID.test(id)) {
-    throw invalid("id must be 1 to 64 characters of A-Z a-z 0-9 . _ -");
+    throw invalid("id must be 1 to 64 characters of A-Z a-z 0-9 . _ - and not . or ..");
   }
   return Object.freeze({ id, url: parseUrl(url), weight: parseWeight(weight) });
 }

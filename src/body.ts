@@ -1,38 +1,226 @@
-/** Reads a request's body within a bound, sent and inflated. */
+/**
+ * Reads request bodies within bounds: the size of each, the memory of all under way, and time.
+ *
+ * Always true: while a body is read, its memory is reserved in the room. Once it has been read,
+ * exactly its length is, until the caller gives that back; a body that failed holds nothing.
+ */
 
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { gunzipSync } from "node:zlib";
+import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
 
-const gunzipBounded = promisify<Uint8Array, { maxOutputLength: number }, Uint8Array>(gunzip);
+/** Bodies announced to be no larger are read the quickest way, which cannot be broken off. */
+const QUICK_BODY_BYTES = 64 * 1024;
+/** Any other body must be there within this time. */
+const BODY_TIMEOUT_MS = 15_000;
 
-/** A body that is answered without being wanted is read on to this size, to keep its connection. */
-const MAX_DRAINED_BYTES = 64 * 1024;
-
-/**
- * Reads a body, inflating `Content-Encoding: gzip`.
- *
- * @param maxBytes holds for the body as sent and as inflated
- * @throws {ApiError} BODY_TOO_LARGE, UNSUPPORTED_ENCODING, INVALID_ENCODING, BODY_INCOMPLETE
- */
-export function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const { headers } = request;
-  const encoding = headers.get("content-encoding");
-  const length = headers.get("content-length");
-  if (length !== null && Number(length) > maxBytes) throw tooLarge(maxBytes);
-  // What nearly every body is goes by the shortest way.
-  if (encoding === null && length !== null) return request.bytes().catch(refuseIncomplete);
-  return readEncoded(request, { encoding: parseEncoding(encoding), maxBytes });
+/** The memory that bodies may take. */
+export interface Room {
+  readonly capacityBytes: number;
+  /** Takes bytes, or says no because they are not there. */
+  reserve(bytes: number): boolean;
+  release(bytes: number): void;
 }
 
-/** Reads and forgets a short body, so that the connection can serve on; leaves a long one. */
-export async function drainBody(request: Request): Promise<void> {
-  const length = Number(request.headers.get("content-length") ?? NaN);
-  if (!(length <= MAX_DRAINED_BYTES)) return;
-  try {
-    await request.arrayBuffer();
-  } catch {
-    // The client went away: there is nobody left to answer.
+export interface BodyReaderOptions {
+  /** Holds for a body as sent and as inflated. */
+  readonly maxBytes: number;
+  readonly room: Room;
+  readonly clock: Clock;
+  /** The answer to a body for which there is no room. */
+  readonly full: () => ApiError;
+}
+
+export class BodyReader {
+  readonly #options: BodyReaderOptions;
+  readonly #maxQuickBytes: number;
+  /** Announced bytes of the bodies that are read the quickest way now. */
+  #quickBytes = 0;
+
+  constructor(options: BodyReaderOptions) {
+    this.#options = options;
+    // A client that never ends its short body keeps its part for ever, so not all may be theirs.
+    this.#maxQuickBytes = options.room.capacityBytes / 4;
+  }
+
+  /**
+   * The announced length of a body; NaN when there is none.
+   *
+   * @throws {ApiError} BODY_TOO_LARGE
+   */
+  announced(request: Request): number {
+    const text = request.headers.get("content-length");
+    if (text === null) return NaN;
+    const length = Number(text);
+    if (length > this.#options.maxBytes) throw tooLarge(this.#options.maxBytes);
+    return length;
+  }
+
+  /**
+   * Reads a body, inflating `Content-Encoding: gzip`.
+   *
+   * @param length what is announced, NaN if nothing is
+   * @throws {ApiError} BODY_TOO_LARGE, UNSUPPORTED_ENCODING, INVALID_ENCODING, BODY_INCOMPLETE,
+   *   BODY_TIMEOUT, and that of `full`
+   */
+  read(request: Request, length: number): Promise<Uint8Array> {
+    const encoding = request.headers.get("content-encoding");
+    // What nearly every body is goes by the shortest way.
+    return encoding === null && this.#isQuick(length)
+      ? this.#readQuick(request, length)
+      : this.#readSlowly(request, { length, encoding });
+  }
+
+  /** Reads and forgets a short body, so that the connection can serve on; leaves a long one. */
+  async drain(request: Request, length: number): Promise<void> {
+    if (!this.#isQuick(length)) return;
+    this.#quickBytes += length;
+    try {
+      await request.bytes();
+    } catch {
+      // The client went away: there is nobody left to answer.
+    } finally {
+      this.#quickBytes -= length;
+    }
+  }
+
+  #isQuick(length: number): boolean {
+    return length <= QUICK_BODY_BYTES && this.#quickBytes + length <= this.#maxQuickBytes;
+  }
+
+  async #readQuick(request: Request, length: number): Promise<Uint8Array> {
+    const { room, full } = this.#options;
+    if (!room.reserve(length)) throw full();
+    this.#quickBytes += length;
+    try {
+      return await request.bytes();
+    } catch {
+      room.release(length);
+      throw incomplete();
+    } finally {
+      this.#quickBytes -= length;
+    }
+  }
+
+  async #readSlowly(
+    request: Request,
+    { length, encoding }: { length: number; encoding: string | null },
+  ): Promise<Uint8Array> {
+    const isGzip = parseEncoding(encoding) === "gzip";
+    const claim = new Claim(this.#options);
+    try {
+      const sent = await this.#receive(request, { length, claim });
+      // At once, not beside others: so what it inflates to needs no room before it is known.
+      const body = isGzip ? inflate(sent, this.#options.maxBytes) : sent;
+      claim.set(body.length);
+      return body;
+    } catch (error) {
+      claim.set(0);
+      throw error;
+    }
+  }
+
+  /** Reads what is sent, in its own time, into one buffer: chunks kept would take several times. */
+  async #receive(
+    request: Request,
+    { length, claim }: { length: number; claim: Claim },
+  ): Promise<Uint8Array> {
+    const { maxBytes, clock } = this.#options;
+    const filling = new Filling(maxBytes, claim);
+    filling.reserve(Number.isNaN(length) ? 0 : length);
+    const reader = request.body?.getReader();
+    if (!reader) return filling.bytes();
+    let isLate = false;
+    const cancelTimeout = clock.after(BODY_TIMEOUT_MS, () => {
+      isLate = true;
+      void reader.cancel().catch(() => {});
+    });
+    try {
+      for (let read = await reader.read(); !read.done; read = await reader.read()) {
+        filling.add(read.value);
+      }
+    } catch (error) {
+      void reader.cancel().catch(() => {});
+      throw error instanceof ApiError ? error : incomplete();
+    } finally {
+      cancelTimeout();
+    }
+    if (isLate) throw timedOut();
+    return filling.bytes();
+  }
+}
+
+/** A room that only bodies under way take from. */
+export class FixedRoom implements Room {
+  readonly capacityBytes: number;
+  #reservedBytes = 0;
+
+  constructor(capacityBytes: number) {
+    this.capacityBytes = capacityBytes;
+  }
+
+  reserve(bytes: number): boolean {
+    if (this.#reservedBytes + bytes > this.capacityBytes) return false;
+    this.#reservedBytes += bytes;
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.#reservedBytes -= bytes;
+  }
+}
+
+/** The part of the room that one body takes. */
+class Claim {
+  readonly #room: Room;
+  readonly #full: () => ApiError;
+  #bytes = 0;
+
+  constructor({ room, full }: { room: Room; full: () => ApiError }) {
+    this.#room = room;
+    this.#full = full;
+  }
+
+  set(bytes: number): void {
+    const more = bytes - this.#bytes;
+    if (more > 0 && !this.#room.reserve(more)) throw this.#full();
+    if (more < 0) this.#room.release(-more);
+    this.#bytes = bytes;
+  }
+}
+
+/** One buffer that is filled by chunks and grows where its size was not announced. */
+class Filling {
+  readonly #maxBytes: number;
+  readonly #claim: Claim;
+  #buffer = new Uint8Array(0);
+  #length = 0;
+
+  constructor(maxBytes: number, claim: Claim) {
+    this.#maxBytes = maxBytes;
+    this.#claim = claim;
+  }
+
+  /** Makes room for so many bytes altogether. */
+  reserve(bytes: number): void {
+    this.#claim.set(bytes);
+    const larger = new Uint8Array(bytes);
+    larger.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = larger;
+  }
+
+  add(chunk: Uint8Array): void {
+    const length = this.#length + chunk.length;
+    if (length > this.#maxBytes) throw tooLarge(this.#maxBytes);
+    if (length > this.#buffer.length) {
+      this.reserve(Math.min(this.#maxBytes, Math.max(length, 2 * this.#buffer.length)));
+    }
+    this.#buffer.set(chunk, this.#length);
+    this.#length = length;
+  }
+
+  bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
   }
 }
 
@@ -48,44 +236,26 @@ function parseEncoding(header: string | null): "identity" | "gzip" {
   );
 }
 
-async function readEncoded(
-  request: Request,
-  { encoding, maxBytes }: { encoding: "identity" | "gzip"; maxBytes: number },
-): Promise<Uint8Array> {
-  const sent = await readBounded(request, maxBytes).catch(refuseIncomplete);
-  return encoding === "gzip" ? await inflate(sent, maxBytes) : sent;
-}
-
-async function readBounded(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length;
-    if (length > maxBytes) throw tooLarge(maxBytes);
-    chunks.push(chunk);
-  }
-  const whole = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return whole;
-}
-
-async function inflate(sent: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+function inflate(sent: Uint8Array, maxBytes: number): Uint8Array {
   try {
-    return await gunzipBounded(sent, { maxOutputLength: maxBytes });
+    return gunzipSync(sent, { maxOutputLength: maxBytes });
   } catch (error) {
     if ((error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(maxBytes);
     throw new ApiError("INVALID_ENCODING", "The body is not valid gzip");
   }
 }
 
-/** What fails while a body is read is the client's going away, unless it is a refusal already. */
-function refuseIncomplete(error: unknown): never {
-  if (error instanceof ApiError) throw error;
-  throw new ApiError("BODY_INCOMPLETE", "The body ended before its announced length");
+/** What fails while a body is read is the client's going away. */
+function incomplete(): ApiError {
+  return new ApiError("BODY_INCOMPLETE", "The body ended before its announced length");
+}
+
+function timedOut(): ApiError {
+  return new ApiError(
+    "BODY_TIMEOUT",
+    `The body did not arrive within ${BODY_TIMEOUT_MS / 1000} s: send smaller packets`,
+    { connection: "close" },
+  );
 }
 
 function tooLarge(maxBytes: number): ApiError {

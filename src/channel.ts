@@ -58,12 +58,6 @@ export class Channel<T> implements AsyncIterable<T> {
     return item;
   }
 
-  /** What is next: the items put back, and the first of the others. */
-  front(): T[] {
-    const first = this.#items[this.#head];
-    return first === undefined ? [...this.#returned] : [...this.#returned, first];
-  }
-
   /** Takes the next item, waiting for one; undefined when the channel is closed and empty. */
   take(): Promise<T | undefined> {
     const item = this.poll();

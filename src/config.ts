@@ -39,7 +39,7 @@ export const OPTIONS = {
     kind: "bytes",
     default: "256MiB",
     min: 65536,
-    help: "Memory that accepted packets may hold, dead letters included",
+    help: "Memory that accepted packets and bodies coming in may hold, dead letters included",
   },
   durability: {
     kind: "string",

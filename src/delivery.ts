@@ -218,5 +218,6 @@ function outcomeOfAnswer({ status, retryAfterMs }: Answer, latencyMs: number): O
 
 function outcomeOfError(error: HttpError): Outcome {
   const failure = error.fault === "connect" ? "connect" : "timeout";
-  return { kind: "retriable", failure, detail: error.message.slice(0, 256) };
+  const detail = error.message.slice(0, 256);
+  return { kind: "retriable", failure, detail, ...(error.fault === "lost" ? { gone: true } : {}) };
 }

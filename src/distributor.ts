@@ -6,8 +6,9 @@
  *                            registry, lottery ┴── outcomes ────┘ ◀── probes
  */
 
+import type { AnalyzerConfig } from "./analyzer.ts";
 import { createApp } from "./app.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, sleep } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createDelivery } from "./delivery.ts";
 import { DEFAULT_HEALTH } from "./health.ts";
@@ -19,11 +20,12 @@ import { MemoryQueue } from "./queue/memory.ts";
 import type { Random } from "./random.ts";
 import { randomId } from "./random.ts";
 import { Registry } from "./registry.ts";
+import { Server } from "./server.ts";
 import { VERSION } from "./version.ts";
 import { Lanes, runWorkers } from "./worker.ts";
 
-/** After the drain, answers under way get this long before their connections are cut. */
-const CLOSE_TIMEOUT_MS = 1000;
+/** After the drain, the workers have this long to notice. */
+const END_TIMEOUT_MS = 1000;
 /** Health checks of an analyzer whose state may be about to change come this soon. */
 const TRANSITION_MS = 1000;
 
@@ -44,7 +46,7 @@ export interface Distributor {
   readonly url: string;
   readonly registry: Registry;
   metrics(): MetricsView;
-  /** Takes over the analyzers of a config file that was read again. */
+  /** Takes over what a config file that was read again says otherwise of its analyzers. */
   reconfigure(config: Config): void;
   /** Refuses new packets, delivers what it can within the drain time, and stops. */
   drain(): Promise<Rest>;
@@ -118,12 +120,13 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       registry,
       queue,
       metrics,
-      unready: () => !isOpen ? "draining" : queue.hasRoom() ? undefined : "the queue is full",
+      clock,
+      unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
     },
     log,
   });
 
-  const server = Deno.serve({ ...options.httpAddr, onListen: () => {} }, app);
+  const server = new Server(app, { address: options.httpAddr, clock, log });
   const prober = new Prober(registry, {
     intervalMs: options.healthCheckInterval,
     transitionMs: Math.min(TRANSITION_MS, options.healthCheckInterval),
@@ -133,30 +136,48 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   const workers = runWorkers(options.workers, { lanes, doors: laneDoors });
 
   let fromFile = config.analyzers;
+  let drained: Promise<Rest> | undefined;
   return {
-    url: urlOf(server.addr),
+    url: server.url,
     registry,
     metrics,
     reconfigure(next) {
       for (const { id } of fromFile) {
         if (!next.analyzers.some((analyzer) => analyzer.id === id)) registry.remove(id);
       }
-      for (const analyzer of next.analyzers) registry.put(analyzer);
+      // What the file says as before may have been changed over the API since.
+      for (const analyzer of next.analyzers) {
+        if (!fromFile.some((before) => isSame(before, analyzer))) registry.put(analyzer);
+      }
       fromFile = next.analyzers;
     },
-    async drain() {
-      isOpen = false;
-      await queue.idle(options.drainTimeout);
-      isStopped = true;
-      prober.stop();
-      queue.close();
-      registry.close();
-      await workers;
-      delivery.close();
-      await closeServer(server, clock);
-      return restOf(queue);
-    },
+    drain: () => drained ??= drain(),
   };
+
+  async function drain(): Promise<Rest> {
+    isOpen = false;
+    queue.releaseDelayed(options.drainTimeout);
+    await queue.idle(options.drainTimeout);
+    isStopped = true;
+    prober.stop();
+    queue.close();
+    registry.close();
+    await settled(workers, clock);
+    delivery.close();
+    await server.close();
+    return restOf(queue);
+  }
+}
+
+/** Resolves when a promise has settled, or after a second: the end must not hang on a bug. */
+async function settled(promise: Promise<void>, clock: Clock): Promise<void> {
+  const done = new AbortController();
+  await Promise.race([Promise.allSettled([promise]), sleep(END_TIMEOUT_MS, clock, done.signal)]);
+  done.abort();
+}
+
+function isSame(a: AnalyzerConfig, b: AnalyzerConfig): boolean {
+  return a.id === b.id && a.url === b.url && a.weight === b.weight;
 }
 
 function restOf({ ledger }: MemoryQueue): Rest {
@@ -166,21 +187,4 @@ function restOf({ ledger }: MemoryQueue): Rest {
     packets: queued.packets + inFlight.packets,
     messages: queued.messages + inFlight.messages,
   };
-}
-
-/** `shutdown()` waits for ever on a client with a half-sent body, so it gets a deadline. */
-async function closeServer(server: Deno.HttpServer, clock: Clock): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const cancel = clock.after(CLOSE_TIMEOUT_MS, resolve);
-    void server.shutdown().then(() => {
-      cancel();
-      resolve();
-    });
-  });
-}
-
-function urlOf(addr: Deno.Addr): string {
-  const { hostname, port } = addr as Deno.NetAddr;
-  const host = hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

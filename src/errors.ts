@@ -20,6 +20,7 @@ const TABLE = {
   ANALYZER_NOT_FOUND: [STATUS_CODE.NotFound, "No such analyzer"],
   DEAD_LETTER_NOT_FOUND: [STATUS_CODE.NotFound, "No such dead letter"],
   METHOD_NOT_ALLOWED: [STATUS_CODE.MethodNotAllowed, "Method not allowed"],
+  BODY_TIMEOUT: [STATUS_CODE.RequestTimeout, "Body took too long"],
   BODY_TOO_LARGE: [STATUS_CODE.ContentTooLarge, "Body is too large"],
   UNSUPPORTED_TYPE: [STATUS_CODE.UnsupportedMediaType, "Unsupported Content-Type"],
   UNSUPPORTED_ENCODING: [STATUS_CODE.UnsupportedMediaType, "Unsupported Content-Encoding"],
@@ -27,6 +28,7 @@ const TABLE = {
   INVALID_ANALYZER: [STATUS_CODE.UnprocessableEntity, "Invalid analyzer"],
   TOO_MANY_ANALYZERS: [STATUS_CODE.UnprocessableEntity, "Too many analyzers"],
   QUEUE_FULL: [STATUS_CODE.ServiceUnavailable, "Queue is full"],
+  BUSY: [STATUS_CODE.ServiceUnavailable, "Too many orders at once"],
   DRAINING: [STATUS_CODE.ServiceUnavailable, "Distributor is draining"],
   INTERNAL: [STATUS_CODE.InternalServerError, "Internal error"],
 } as const;

@@ -55,6 +55,9 @@ export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
+/** No duration may be longer: timers overflow beyond 24 days, and then fire at once. */
+export const MAX_DURATION_MS = 24 * 3_600_000;
+
 const DURATION_UNITS_MS: Record<string, number> = {
   ns: 1e-6,
   us: 1e-3,
@@ -144,6 +147,11 @@ const NOUNS: { [K in keyof Kinds]: string } = {
   bytes: "a size such as 65536, 512KiB or 4MiB",
 };
 
+function boundsOf({ kind, min, max }: Option): { min: number; max: number } {
+  const most = kind === "duration" ? MAX_DURATION_MS : Infinity;
+  return { min: min ?? -Infinity, max: Math.min(max ?? Infinity, most) };
+}
+
 /** Says in words what an option takes. */
 export function allowedValues(option: Option): string {
   if (option.allowed) return option.allowed;
@@ -153,9 +161,10 @@ export function allowedValues(option: Option): string {
     : option.kind === "bytes"
     ? (value: number) => `${value} bytes`
     : String;
+  const { min, max } = boundsOf(option);
   const bounds = [
-    option.min === undefined ? "" : `at least ${unit(option.min)}`,
-    option.max === undefined ? "" : `at most ${unit(option.max)}`,
+    min === -Infinity ? "" : `at least ${unit(min)}`,
+    max === Infinity ? "" : `at most ${unit(max)}`,
   ].filter(Boolean).join(" and ");
   return bounds ? `${NOUNS[option.kind]}, ${bounds}` : NOUNS[option.kind];
 }
@@ -168,8 +177,8 @@ export function allowedValues(option: Option): string {
  */
 export function parseValue(option: Option, text: string, origin: string): Kinds[keyof Kinds] {
   const value = PARSERS[option.kind](text);
-  const outside = typeof value === "number" &&
-    (value < (option.min ?? -Infinity) || value > (option.max ?? Infinity));
+  const { min, max } = boundsOf(option);
+  const outside = typeof value === "number" && (value < min || value > max);
   const unlisted = option.choices && !option.choices.includes(text);
   const misshaped = option.pattern && !option.pattern.test(text);
   if (value === undefined || outside || unlisted || misshaped) {
@@ -260,11 +269,27 @@ export function parseFlags<const T extends OptionTable>(
   return { values: Object.freeze(values) as OptionValues<T>, words };
 }
 
-/** Writes the list of flags for `--help`, one or two lines each. */
+const HELP_WIDTH = 80;
+const HELP_INDENT = "        ";
+
+/** Writes the list of flags for `--help`, at most 80 columns wide. */
 export function describeFlags(table: OptionTable): string {
   return Object.entries(table).map(([key, option]) => {
-    const value = option.kind === "boolean" ? "" : ` ${option.kind.toUpperCase()}`;
-    const shown = option.default ? ` (default ${option.default})` : "";
-    return `  --${flagName(key)}${value}\n        ${option.help}${shown}`;
+    const value = option.choices?.join("|") ??
+      (option.kind === "boolean" ? "" : option.kind.toUpperCase());
+    const isOff = option.kind === "boolean" && option.default === "false";
+    const shown = option.default && !isOff ? ` (default ${option.default})` : "";
+    return `  --${flagName(key)} ${value}`.trimEnd() + "\n" + wrapHelp(option.help + shown);
   }).join("\n");
+}
+
+function wrapHelp(text: string): string {
+  const lines = [HELP_INDENT];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    const longer = line === HELP_INDENT ? line + word : `${line} ${word}`;
+    if (longer.length <= HELP_WIDTH || line === HELP_INDENT) lines[lines.length - 1] = longer;
+    else lines.push(HELP_INDENT + word);
+  }
+  return lines.join("\n");
 }

@@ -69,6 +69,8 @@ export interface Transition {
 export interface Failure {
   readonly class: FailureClass;
   readonly packetId: string;
+  /** Whether it could not be reached, at the start or in the end. */
+  readonly gone: boolean;
   /** When the attempt began: what began before the present state says nothing about it. */
   readonly startedMs: number;
   /** The packet failed elsewhere too, so it may be at fault itself. */
@@ -91,8 +93,14 @@ export class Health {
   #rampFromMs = -Infinity;
   #goodProbes = 0;
   #badProbes = 0;
-  /** First good probe after a bad one since the ejection; NaN while it has not been gone. */
+  /** It could not be reached at its ejection or since. */
+  #wasGone = false;
+  /** Why it is out: its answers, rather than that it could not be reached. */
+  #ejectedForAnswers = false;
+  /** First good probe since it was gone; NaN while it is, or has not been. */
   #backSinceMs = NaN;
+  /** An attempt has failed in this probation, so health checks alone do not end it. */
+  #failedOnTrial = false;
   #successes = 0;
   #connectFailures = 0;
   #serverFailures = 0;
@@ -123,6 +131,11 @@ export class Health {
     return this.#state !== "healthy" || this.#badProbes > 0;
   }
 
+  /** Whether it is out for its answers, rather than because it could not be reached. */
+  get isEjectedForAnswers(): boolean {
+    return this.#state === "ejected" && this.#ejectedForAnswers;
+  }
+
   /** Earliest end of the present ejection by time alone. */
   get ejectedUntilMs(): number {
     return this.#ejectedUntilMs;
@@ -142,9 +155,11 @@ export class Health {
     return this.#state === "healthy" && nowMs - this.#rampFromMs < this.#options.slowStartMs;
   }
 
-  /** An attempt succeeded. */
-  succeed(nowMs: number): Transition | undefined {
+  /** An attempt succeeded. One that began before the present state proves nothing in it. */
+  succeed(startedMs: number, nowMs: number): Transition | undefined {
+    if (startedMs < this.#sinceMs) return undefined;
     this.#clearFailures();
+    this.#wasGone = false;
     if (this.#state === "probation") return this.#proveOnce(nowMs);
     this.#forget(nowMs);
     return undefined;
@@ -152,28 +167,36 @@ export class Health {
 
   /** An attempt failed. */
   fail(failure: Failure, nowMs: number): Transition | undefined {
+    if (failure.gone) this.#wasGone = true;
     if (this.#state === "ejected" || failure.startedMs < this.#sinceMs) return undefined;
-    const isConnection = failure.class === "connect" || failure.class === "timeout";
-    if (this.#state === "probation") {
-      if (!isConnection && failure.suspectPacket) return undefined;
-      this.#successes = 0;
-      if (!isConnection && !failure.mayEject) return undefined;
-      return this.#eject(`${failure.class} during probation`, nowMs);
+    // What fails elsewhere too, after it has arrived there, may be the packet's doing.
+    const excused = failure.suspectPacket && failure.class !== "connect";
+    if (this.#state === "probation") return excused ? undefined : this.#failTrial(failure, nowMs);
+    if (failure.class === "connect" || failure.class === "timeout") {
+      return excused ? undefined : this.#failConnection(failure, nowMs);
     }
-    return isConnection ? this.#failConnection(failure, nowMs) : this.#failServer(failure, nowMs);
+    this.#connectFailures = 0;
+    return excused ? undefined : this.#failServer(failure, nowMs);
   }
 
   /** A probe got a 2xx in time. */
   probeSucceeded(nowMs: number): Transition | undefined {
-    if (Number.isNaN(this.#backSinceMs) && this.#badProbes > 0) this.#backSinceMs = nowMs;
+    if (Number.isNaN(this.#backSinceMs) && this.#wasGone) this.#backSinceMs = nowMs;
     this.#badProbes = 0;
     this.#goodProbes++;
-    if (this.#state === "probation") return this.#proveOnce(nowMs);
-    if (this.#state === "healthy") this.#forget(nowMs);
+    if (this.#state === "probation") {
+      return this.#failedOnTrial ? undefined : this.#proveOnce(nowMs);
+    }
+    if (this.#state === "healthy") {
+      this.#wasGone = false;
+      this.#forget(nowMs);
+    }
     if (this.#state !== "ejected" || this.#goodProbes < this.#options.rise) return undefined;
     const proven = nowMs - this.#backSinceMs >= this.#options.provenMs;
     if (nowMs < this.#ejectedUntilMs && !proven) return undefined;
     this.#successes = 0;
+    this.#failedOnTrial = false;
+    this.#wasGone = false;
     return this.#move("probation", "answers its health check again", nowMs);
   }
 
@@ -181,22 +204,30 @@ export class Health {
   probeFailed(detail: string, nowMs: number): Transition | undefined {
     this.#goodProbes = 0;
     this.#badProbes++;
+    this.#wasGone = true;
     this.#backSinceMs = NaN;
     if (this.#state === "ejected") return undefined;
     const limit = this.#state === "probation" ? 1 : this.#options.fall;
     if (this.#badProbes < limit) return undefined;
-    return this.#eject(`health check failed: ${detail}`, nowMs);
+    return this.#eject(`health check failed: ${detail}`, { nowMs, forAnswers: false });
+  }
+
+  #failTrial(failure: Failure, nowMs: number): Transition | undefined {
+    this.#successes = 0;
+    this.#failedOnTrial = true;
+    const forAnswers = failure.class !== "connect" && failure.class !== "timeout";
+    if (forAnswers && !failure.mayEject) return undefined;
+    return this.#eject(`${failure.class} during probation`, { nowMs, forAnswers });
   }
 
   #failConnection(failure: Failure, nowMs: number): Transition | undefined {
     this.#connectFailures++;
     if (this.#connectFailures < this.#options.connectFailures) return undefined;
-    return this.#eject(`${this.#connectFailures} ${failure.class} failures in a row`, nowMs);
+    const reason = `${this.#connectFailures} ${failure.class} failures in a row`;
+    return this.#eject(reason, { nowMs, forAnswers: false });
   }
 
   #failServer(failure: Failure, nowMs: number): Transition | undefined {
-    this.#connectFailures = 0;
-    if (failure.suspectPacket) return undefined;
     this.#serverFailures++;
     if (this.#failedPackets.size < this.#options.minPackets) {
       this.#failedPackets.add(failure.packetId);
@@ -204,7 +235,8 @@ export class Health {
     const enough = this.#serverFailures >= this.#options.serverFailures &&
       this.#failedPackets.size >= this.#options.minPackets;
     if (!enough || !failure.mayEject) return undefined;
-    return this.#eject(`${this.#serverFailures} ${failure.class} failures in a row`, nowMs);
+    const reason = `${this.#serverFailures} ${failure.class} failures in a row`;
+    return this.#eject(reason, { nowMs, forAnswers: true });
   }
 
   #proveOnce(nowMs: number): Transition | undefined {
@@ -214,7 +246,10 @@ export class Health {
     return this.#move("healthy", "passed probation", nowMs);
   }
 
-  #eject(reason: string, nowMs: number): Transition {
+  #eject(
+    reason: string,
+    { nowMs, forAnswers }: { nowMs: number; forAnswers: boolean },
+  ): Transition {
     const { ejectionMs, maxEjectionMs, jitter } = this.#options;
     const baseMs = Math.min(ejectionMs * 2 ** this.#ejections, maxEjectionMs);
     this.#ejectedUntilMs = nowMs + baseMs * (1 + jitter * this.#random());
@@ -222,6 +257,7 @@ export class Health {
     this.#forgetAtMs = Infinity;
     this.#goodProbes = 0;
     this.#backSinceMs = NaN;
+    this.#ejectedForAnswers = forAnswers;
     this.#clearFailures();
     return this.#move("ejected", reason, nowMs);
   }

@@ -12,11 +12,6 @@ export class Heap<T> {
     return this.#keys[0];
   }
 
-  /** All values, in no promised order. */
-  values(): readonly T[] {
-    return this.#values;
-  }
-
   /** Adds a value, O(log n). Equal keys come out in no promised order. */
   push(key: number, value: T): void {
     const keys = this.#keys;

@@ -22,6 +22,8 @@ export class MalformedAnswer extends Error {
 export class AnswerParser {
   status = 0;
   retryAfterMs: number | undefined;
+  /** The whole head, in lower case. */
+  head = "";
   /** Whether the connection can be used again once the answer is done. */
   keepAlive = true;
   readonly #decoder = new TextDecoder();
@@ -86,6 +88,7 @@ export class AnswerParser {
     if (!/^http\/1\.[01] [1-9]\d\d[ \r]/.test(head)) {
       throw new MalformedAnswer(`Not an HTTP/1.1 answer: ${JSON.stringify(head.slice(0, 40))}`);
     }
+    this.head = head;
     this.status = Number(head.slice(9, 12));
     if (this.status < 200) return;
     const connection = findHeader(head, "connection");
@@ -193,7 +196,7 @@ function findHeadEnd(bytes: Uint8Array, from: number): number {
 }
 
 /** Returns a header's value; `head` is in lower case. */
-function findHeader(head: string, name: string): string | undefined {
+export function findHeader(head: string, name: string): string | undefined {
   const at = head.indexOf(`\r\n${name}:`);
   if (at === -1) return undefined;
   const from = at + name.length + 3;

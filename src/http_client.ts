@@ -57,19 +57,22 @@ export class HttpClient {
    * @throws {HttpError}
    */
   async connect(): Promise<void> {
-    this.#idle.push(await this.#open());
+    const connection = await this.#open();
+    connection.deadlineMs = this.#clock.monotonicMs() + this.#timeoutMs;
+    this.#keep(connection);
   }
 
   /**
    * Makes one exchange.
    *
    * @param head request line and headers, each ended by CR LF, without Content-Length
+   * @param body undefined for a request that has none
    * @throws {HttpError}
    */
-  async request(head: string, body: RequestBody): Promise<Answer> {
+  async request(head: string, body?: RequestBody): Promise<Answer> {
     const kept = this.#idle.pop();
     const answer = (kept && await this.#exchange(kept, { head, body })) ??
-      await this.#exchange(await this.#open(), { head, body });
+      await this.#exchange(await (kept ? this.#reopen() : this.#open()), { head, body });
     if (!answer) throw new HttpError("closed", "Connection closed without an answer");
     return answer;
   }
@@ -92,7 +95,7 @@ export class HttpClient {
   /** Returns nothing when the connection closes before the answer begins. */
   async #exchange(
     connection: HttpConnection,
-    request: { head: string; body: RequestBody },
+    request: { head: string; body: RequestBody | undefined },
   ): Promise<Answer | undefined> {
     connection.deadlineMs = this.#clock.monotonicMs() + this.#timeoutMs;
     this.#busy.add(connection);
@@ -113,9 +116,26 @@ export class HttpClient {
   /** Keeps a connection for the next request, and lets go of one that none has needed for long. */
   #keep(connection: HttpConnection): void {
     this.#idle.push(connection);
+    connection.watch(() => this.#drop(connection));
     // The deadline of its last exchange stands for the time of its last use.
     const unusedMs = connection.deadlineMs - this.#idle[0]!.deadlineMs;
     if (unusedMs > MAX_IDLE_MS) this.#idle.shift()!.close();
+  }
+
+  #drop(connection: HttpConnection): void {
+    const at = this.#idle.indexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
+    connection.close();
+  }
+
+  /** Opens a connection for a request that may have arrived over the one that it broke. */
+  async #reopen(): Promise<HttpConnection> {
+    try {
+      return await this.#open();
+    } catch (error) {
+      if (!(error instanceof HttpError) || error.fault !== "connect") throw error;
+      throw new HttpError("lost", `Connection closed without an answer; then ${error.message}`);
+    }
   }
 
   async #open(): Promise<HttpConnection> {

@@ -21,6 +21,8 @@ const READ_BYTES = 4 * 1024;
 /** A buffer up to this size stays with its connection; a larger one is borrowed for a request. */
 const KEPT_BYTES = 64 * 1024;
 
+const NO_BODY: RequestBody = { length: 0, writeTo: () => {} };
+
 const encoder = new TextEncoder();
 
 export class HttpConnection {
@@ -36,6 +38,9 @@ export class HttpConnection {
   #closed = false;
   /** Whether a byte of the present answer has come. */
   #answered = false;
+  /** The read that is under way between exchanges; the next answer's first. */
+  #firstRead: Promise<number | null> | undefined;
+  #onEnd: (() => void) | undefined;
 
   /** @param maxAnswerBytes an answer's body beyond this is cut off with the connection */
   constructor(conn: Deno.TcpConn, options: { clock: Clock; maxAnswerBytes: number }) {
@@ -49,11 +54,13 @@ export class HttpConnection {
    * Sends a request and reads its answer.
    *
    * @param head request line and headers, each ended by CR LF, without Content-Length
+   * @param body undefined for a request that has none
    * @returns undefined when the connection closes before the answer begins
    * @throws {HttpError}
    */
-  async exchange(head: string, body: RequestBody): Promise<Answer | undefined> {
+  async exchange(head: string, body: RequestBody | undefined): Promise<Answer | undefined> {
     this.reusable = false;
+    this.#onEnd = undefined;
     this.#parser.reset();
     let written = false;
     // Not awaited: a server may answer, and stop reading, before it has the whole body.
@@ -61,12 +68,24 @@ export class HttpConnection {
     const complete = await this.#read();
     if (this.#failure) throw this.#failure;
     if (complete) {
-      const { status, retryAfterMs, keepAlive } = this.#parser;
+      const { status, retryAfterMs, head, keepAlive } = this.#parser;
       this.reusable = keepAlive && written;
-      return retryAfterMs === undefined ? { status } : { status, retryAfterMs };
+      return retryAfterMs === undefined ? { status, head } : { status, retryAfterMs, head };
     }
     if (!this.#answered) return undefined;
     throw new HttpError("closed", "Connection closed before the answer was complete");
+  }
+
+  /**
+   * Watches the connection until the next exchange.
+   *
+   * @param onEnd called when the server closes it, or says what nobody has asked for
+   */
+  watch(onEnd: () => void): void {
+    this.#onEnd = onEnd;
+    const end = () => this.#onEnd?.();
+    this.#firstRead = this.#conn.read(this.#in);
+    this.#firstRead.then(end, end);
   }
 
   /** Ends the exchange under way with `error`. */
@@ -86,7 +105,8 @@ export class HttpConnection {
     this.#answered = false;
     try {
       while (true) {
-        const count = await this.#conn.read(this.#in);
+        const count = await (this.#firstRead ?? this.#conn.read(this.#in));
+        this.#firstRead = undefined;
         if (count === null) return this.#parser.end();
         this.#answered = true;
         if (this.#parser.push(this.#in.subarray(0, count))) return true;
@@ -100,8 +120,9 @@ export class HttpConnection {
   }
 
   /** Head and body go out together: one system call where the socket takes it. */
-  async #write(head: string, body: RequestBody): Promise<void> {
-    const start = `${head}Content-Length: ${body.length}\r\n\r\n`;
+  async #write(head: string, body = NO_BODY): Promise<void> {
+    const length = body === NO_BODY ? "" : `Content-Length: ${body.length}\r\n`;
+    const start = `${head}${length}\r\n`;
     // A header can hold a character of up to three bytes.
     const needed = start.length * 3 + body.length;
     if (needed <= KEPT_BYTES && needed > this.#out.length) {

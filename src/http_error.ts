@@ -4,9 +4,9 @@
  * Why there is no answer.
  *
  * `connect`: nothing was sent. `timeout`, `closed`, `malformed`: the request may have arrived.
- * `interrupted`: we stopped it ourselves.
+ * `lost`: it may too, but then no new connection could be had. `interrupted`: we stopped it.
  */
-export type HttpFault = "connect" | "timeout" | "closed" | "malformed" | "interrupted";
+export type HttpFault = "connect" | "timeout" | "closed" | "lost" | "malformed" | "interrupted";
 
 /** A request without an answer. */
 export class HttpError extends Error {
@@ -24,6 +24,8 @@ export interface Answer {
   readonly status: number;
   /** From Retry-After, 0 to 60 s; absent when the answer has none that can be read. */
   readonly retryAfterMs?: number;
+  /** The whole head, in lower case; absent where fetch has it. */
+  readonly head?: string;
 }
 
 const MAX_RETRY_AFTER_MS = 60_000;

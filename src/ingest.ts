@@ -4,11 +4,11 @@
  * Owns nothing. Always true: a 202 goes out only for a packet that the queue has let in.
  */
 
-import { drainBody, readBody } from "./body.ts";
+import { BodyReader } from "./body.ts";
 import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
 import type { IngestMetrics } from "./metrics.ts";
-import { type Packet, sealPacket } from "./packet.ts";
+import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "./packet.ts";
 import { scanFast } from "./fast_scanner.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 import type { MemoryQueue } from "./queue/memory.ts";
@@ -29,18 +29,30 @@ export interface IngestDoors {
 /** Makes the handler of `POST /api/v1/logs`. */
 export function createIngest(doors: IngestDoors): (request: Request) => Promise<Response> {
   const { queue } = doors;
+  const bodies = new BodyReader({
+    maxBytes: doors.maxBodyBytes,
+    room: queue,
+    clock: doors.clock,
+    full: () => full(queue),
+  });
   return async function ingest(request) {
+    let reservedBytes = 0;
     try {
       if (!doors.isOpen()) throw draining();
       const isForm = checkContentType(request.headers.get("content-type"));
-      if (!queue.hasRoom()) await waitForRoom(request, doors);
-      const received = await readBody(request, doors.maxBodyBytes);
+      const length = bodies.announced(request);
+      const bytes = PACKET_OVERHEAD_BYTES + (length || 0);
+      if (!queue.hasRoom(bytes)) await waitForRoom(request, { length, bytes, bodies, queue });
+      const received = await bodies.read(request, length);
+      reservedBytes = received.length;
       const packet = readPacket(received, { isForm, doors });
       // The drain may have begun while the body came in.
       if (!doors.isOpen()) throw draining();
-      if (!queue.accept(packet)) await acceptLater(packet, doors);
+      if (!queue.accept(packet, reservedBytes)) await acceptLater(packet, { reservedBytes, doors });
+      reservedBytes = 0;
       return accepted(packet.id, queue.durability);
     } catch (error) {
+      if (reservedBytes > 0) queue.release(reservedBytes);
       const refusal = toApiError(error);
       doors.metrics.reject(refusal.code);
       return problemResponse(refusal);
@@ -49,18 +61,29 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
 }
 
 /** Before the body is read, so that a full queue costs no memory for bodies. */
-async function waitForRoom(request: Request, { queue }: IngestDoors): Promise<void> {
-  await queue.roomAgain(ROOM_WAIT_MS);
-  if (queue.hasRoom()) return;
-  await drainBody(request);
-  throw full();
+async function waitForRoom(
+  request: Request,
+  { length, bytes, bodies, queue }: {
+    length: number;
+    bytes: number;
+    bodies: BodyReader;
+    queue: MemoryQueue;
+  },
+): Promise<void> {
+  await queue.roomAgain(bytes, ROOM_WAIT_MS);
+  if (queue.hasRoom(bytes)) return;
+  await bodies.drain(request, length);
+  throw full(queue);
 }
 
 /** The queue filled up while the body came in. */
-async function acceptLater(packet: Packet, { queue, isOpen }: IngestDoors): Promise<void> {
-  await queue.roomAgain(ROOM_WAIT_MS);
+async function acceptLater(
+  packet: Packet,
+  { reservedBytes, doors: { queue, isOpen } }: { reservedBytes: number; doors: IngestDoors },
+): Promise<void> {
+  await queue.roomAgain(memoryBytes(packet) - reservedBytes, ROOM_WAIT_MS);
   if (!isOpen()) throw draining();
-  if (!queue.accept(packet)) throw full();
+  if (!queue.accept(packet, reservedBytes)) throw full(queue);
 }
 
 function readPacket(
@@ -111,10 +134,9 @@ function accepted(packetId: string, durability: string): Response {
 
 const JSON_HEADERS = { "content-type": "application/json" };
 
-function full(): ApiError {
-  return new ApiError("QUEUE_FULL", "The queue is full: send again after a moment", {
-    "retry-after": "1",
-  });
+function full({ fullReason }: MemoryQueue): ApiError {
+  const detail = `${fullReason[0]!.toUpperCase()}${fullReason.slice(1)}`;
+  return new ApiError("QUEUE_FULL", `${detail}; send again after a moment`, { "retry-after": "1" });
 }
 
 function draining(): ApiError {

@@ -9,8 +9,9 @@ import type { Analyzer } from "./analyzer.ts";
 import type { Clock } from "./clock.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Log } from "./log.ts";
-import type { Outcome } from "./outcome.ts";
+import { isBusyStatus, type Outcome } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
+import type { DeadReason } from "./queue/dead_letter.ts";
 import type { MemoryQueue } from "./queue/memory.ts";
 import type { Random } from "./random.ts";
 import type { Registry } from "./registry.ts";
@@ -48,13 +49,28 @@ const WORTHWHILE_BYTES = 128 * 1024;
  * as much as 20 packets in it. An analyzer whose last request held one packet gets the next at once.
  */
 const GATHER_MS = 2;
+/** What waits for an answer that is not worth a request of its own goes out after this long. */
+const PATIENCE_MS = 50;
 
 type Batch = [Packet, ...Packet[]];
+type Failed = Exclude<Outcome, { kind: "delivered" }>;
 
 /** Packets an analyzer may be drawn for before it is full. */
 export function maxLoad(analyzer: Analyzer, limits: LaneLimits): number {
   if (analyzer.health.state === "probation") return 1;
-  return analyzer.batches ? limits.maxBatchesInFlight * limits.maxBatchPackets : limits.maxInFlight;
+  return maxRequests(analyzer, limits) * maxPackets(analyzer, limits);
+}
+
+/** Requests under way to it, at most. */
+function maxRequests(analyzer: Analyzer, limits: LaneLimits): number {
+  return maxPackets(analyzer, limits) > 1
+    ? Math.min(limits.maxBatchesInFlight, limits.maxInFlight)
+    : limits.maxInFlight;
+}
+
+/** Packets in one request to it, at most. */
+function maxPackets(analyzer: Analyzer, limits: LaneLimits): number {
+  return analyzer.batches ? limits.maxBatchPackets : 1;
 }
 
 export class Lane {
@@ -63,8 +79,10 @@ export class Lane {
   #waiting: Packet[] = [];
   #waitingBytes = 0;
   #requests = 0;
-  /** A timer that starts requests is running. */
+  /** What comes now is to wait for company; a timer ends it. */
   #gathering = false;
+  /** A timer is running that ends the waiting for an answer. */
+  #waitingForAnswer = false;
 
   constructor(analyzer: Analyzer, doors: LaneDoors) {
     this.#analyzer = analyzer;
@@ -88,43 +106,64 @@ export class Lane {
   }
 
   #startRequests(): void {
-    while (this.#mayStart()) {
-      const batch = this.#takeBatch();
-      this.#requests++;
-      for (const packet of batch) this.#doors.queue.start(packet);
-      this.#analyzer.inFlight += batch.length;
-      void this.#run(batch);
-    }
+    while (this.#mayStart()) this.#startRequest();
+    if (this.#waiting.length > 0 && this.#requests > 0) this.#limitWaiting();
+  }
+
+  #startRequest(): void {
+    const batch = this.#takeBatch();
+    this.#requests++;
+    for (const packet of batch) this.#doors.queue.start(packet);
+    this.#analyzer.inFlight += batch.length;
+    void this.#run(batch);
   }
 
   /**
    * Whether what waits goes out now. A further batch beside one that is under way must be worth a
-   * request of its own; until then waiting costs nothing, since the answer comes first.
+   * request of its own; until then waiting costs nothing, as the answer mostly comes first.
    */
   #mayStart(): boolean {
-    const { maxInFlight, maxBatchesInFlight } = this.#doors.limits;
-    if (this.#waiting.length === 0 || this.#doors.isStopped()) return false;
-    if (!this.#analyzer.batches) return this.#requests < maxInFlight;
-    const isWorthwhile = this.#waiting.length >= WORTHWHILE_PACKETS ||
-      this.#waitingBytes >= WORTHWHILE_BYTES;
-    if (isWorthwhile) return this.#requests < maxBatchesInFlight;
-    return this.#requests === 0 && !this.#gathering;
+    const { limits, isStopped } = this.#doors;
+    if (this.#waiting.length === 0 || isStopped()) return false;
+    if (this.#requests >= maxRequests(this.#analyzer, limits)) return false;
+    const most = maxPackets(this.#analyzer, limits);
+    if (most === 1) return true;
+    const isWorthwhile = this.#waiting.length >= Math.min(WORTHWHILE_PACKETS, most) ||
+      this.#waitingBytes >= Math.min(WORTHWHILE_BYTES, limits.maxBatchBytes);
+    return isWorthwhile || (this.#requests === 0 && !this.#gathering);
   }
 
-  /** What goes into the next request: the packets that wait, up to the limits, at least one. */
+  /** An answer that does not come, comes late or never: what waits for it must not. */
+  #limitWaiting(): void {
+    if (this.#waitingForAnswer) return;
+    this.#waitingForAnswer = true;
+    this.#doors.clock.after(PATIENCE_MS, () => {
+      this.#waitingForAnswer = false;
+      const { limits, isStopped } = this.#doors;
+      const mayStart = this.#requests < maxRequests(this.#analyzer, limits) && !isStopped();
+      if (mayStart && this.#waiting.length > 0) this.#startRequest();
+      this.#startRequests();
+    });
+  }
+
+  /**
+   * What goes into the next request: the packets that wait, up to the limits, at least one. One
+   * that has failed before goes alone, so that it can take no other along.
+   */
   #takeBatch(): Batch {
-    const { maxBatchPackets, maxBatchBytes } = this.#doors.limits;
-    const most = this.#analyzer.batches ? maxBatchPackets : 1;
-    let bytes = this.#waiting[0]!.bytes;
+    const { limits } = this.#doors;
+    const waiting = this.#waiting;
+    const most = waiting[0]!.attempts > 0 ? 1 : maxPackets(this.#analyzer, limits);
+    let bytes = waiting[0]!.bytes;
     let count = 1;
-    while (count < most && count < this.#waiting.length) {
-      const more = this.#waiting[count]!.bytes;
-      if (bytes + more > maxBatchBytes) break;
+    while (count < most && count < waiting.length && waiting[count]!.attempts === 0) {
+      const more = waiting[count]!.bytes;
+      if (bytes + more > limits.maxBatchBytes) break;
       bytes += more;
       count++;
     }
     this.#waitingBytes -= bytes;
-    return this.#waiting.splice(0, count) as Batch;
+    return waiting.splice(0, count) as Batch;
   }
 
   async #run(batch: Batch): Promise<void> {
@@ -148,27 +187,36 @@ export class Lane {
 
   /** Posts a batch and settles it; where an answer refuses it, each half by itself. */
   async #attempt(batch: Batch): Promise<void> {
-    const startedMs = this.#doors.clock.monotonicMs();
-    const outcome = await this.#doors.delivery.post(this.#analyzer.url, batch);
-    if (outcome.kind === "delivered") return this.#settleDelivered(batch, outcome.latencyMs);
-    // Cut off by the end of a drain: it stays in flight, where it counts as left.
-    if (this.#doors.isStopped()) return;
-    const undecided = batch.length > 1 && mayBlameOne(outcome);
-    this.#doors.registry.failed(this.#analyzer, outcome, {
-      packet: batch[0],
-      startedMs,
-      undecided,
-    });
-    if (undecided) {
-      const middle = batch.length >> 1;
-      await this.#attempt(batch.slice(0, middle) as Batch);
-      await this.#attempt(batch.slice(middle) as Batch);
-      return;
+    const { clock, delivery, registry, isStopped } = this.#doors;
+    const startedMs = clock.monotonicMs();
+    const outcome = await delivery.post(this.#analyzer.url, batch);
+    if (outcome.kind === "delivered") {
+      return this.#settleDelivered(batch, { startedMs, latencyMs: outcome.latencyMs });
     }
-    for (const packet of batch) this.#settleFailed(packet, outcome);
+    // Cut off by the end of a drain: it stays in flight, where it counts as left.
+    if (isStopped()) return;
+    const undecided = batch.length > 1 && mayBlameOne(outcome);
+    registry.failed(this.#analyzer, outcome, { packet: batch[0], startedMs, undecided });
+    if (undecided) return await this.#halve(batch);
+    const isAlone = batch.length === 1;
+    for (const packet of batch) this.#settleFailed(packet, { outcome, isAlone });
   }
 
-  #settleDelivered(batch: Batch, latencyMs: number): void {
+  async #halve(batch: Batch): Promise<void> {
+    const middle = batch.length >> 1;
+    for (const half of [batch.slice(0, middle), batch.slice(middle)] as Batch[]) {
+      if (this.#analyzer.available) await this.#attempt(half);
+      else this.#giveBack(half);
+    }
+  }
+
+  /** Withdrawn in the middle of it: the analyzer has refused these, but it was not their turn. */
+  #giveBack(batch: Batch): void {
+    for (const packet of batch) this.#doors.queue.retry(packet, 0);
+    this.#done(batch.length);
+  }
+
+  #settleDelivered(batch: Batch, attempt: { startedMs: number; latencyMs: number }): void {
     const { queue, registry } = this.#doors;
     let messages = 0;
     for (const packet of batch) {
@@ -176,28 +224,30 @@ export class Lane {
       queue.deliver(packet);
     }
     this.#done(batch.length);
-    registry.delivered(this.#analyzer, { packets: batch.length, messages, latencyMs });
+    registry.delivered(this.#analyzer, { packets: batch.length, messages, ...attempt });
   }
 
-  #settleFailed(packet: Packet, outcome: Exclude<Outcome, { kind: "delivered" }>): void {
-    const { queue, policy, random, log } = this.#doors;
-    const step = nextStep(outcome, packet, { policy, random });
-    if (step.kind === "retry") {
-      packet.attempts = step.attempts;
-      if (outcome.kind === "rejected") packet.rejections++;
-      if (!packet.tried.includes(this.#analyzer.entry)) packet.tried.push(this.#analyzer.entry);
-      queue.retry(packet, step.delayMs);
+  #settleFailed(packet: Packet, { outcome, isAlone }: { outcome: Failed; isAlone: boolean }): void {
+    const { queue, registry, policy, random } = this.#doors;
+    const { id } = this.#analyzer;
+    const isNew = !packet.tried.includes(id);
+    if (isNew) packet.tried.push(id);
+    const isLast = !registry.hasOther(this.#analyzer);
+    const step = nextStep(outcome, packet, { policy, random, isNew, isLast, isAlone });
+    if (step.kind === "give_up") {
+      this.#bury(packet, { reason: step.reason, detail: outcome.detail });
     } else {
-      const analyzer = this.#analyzer.id;
-      queue.bury(packet, { reason: step.reason, analyzer, detail: outcome.detail });
-      log.warn("packet dead-lettered", {
-        packet_id: packet.id,
-        reason: step.reason,
-        analyzer,
-        detail: outcome.detail,
-      });
+      packet.attempts = step.attempts;
+      if (outcome.kind === "rejected" && isNew) packet.rejections++;
+      queue.retry(packet, step.delayMs);
     }
     this.#done(1);
+  }
+
+  #bury(packet: Packet, why: { reason: DeadReason; detail: string }): void {
+    const verdict = { ...why, analyzer: this.#analyzer.id };
+    this.#doors.queue.bury(packet, verdict);
+    this.#doors.log.warn("packet dead-lettered", { packet_id: packet.id, ...verdict });
   }
 
   #done(packets: number): void {
@@ -207,6 +257,7 @@ export class Lane {
 }
 
 /** Whether an answer may be due to one packet of a batch rather than to the moment. */
-function mayBlameOne(outcome: Exclude<Outcome, { kind: "delivered" }>): boolean {
-  return outcome.kind === "rejected" || outcome.status === 500;
+function mayBlameOne(outcome: Failed): boolean {
+  if (outcome.kind === "rejected") return true;
+  return outcome.status !== undefined && !isBusyStatus(outcome.status) && !outcome.retryAfterMs;
 }

@@ -10,6 +10,8 @@ import type { Random } from "./random.ts";
 
 /** Packets' worth of credit by which an entry may run ahead of its share: what keeps draws random. */
 const SLACK_PACKETS = 2;
+/** Packets' worth of credit that an entry brings back from being suspended, at most. */
+const SUSPENDED_PACKETS = 16;
 /** Packets over which the mean packet size is remembered. */
 const MEAN_WINDOW_PACKETS = 1000;
 /** Draws after which the sums are computed afresh, so that rounding errors cannot add up. */
@@ -26,7 +28,9 @@ const MIN_WEIGHT = 1e-100;
  * pays `n`. An entry holds tickets in proportion to its credit plus a slack of
  * {@link SLACK_PACKETS} mean packets times its share, so the draw stays unpredictable while no
  * entry strays from its share by more than about one packet, however sizes vary. An entry that
- * leaves drops its credit and starts again from zero when it returns: nothing is caught up.
+ * leaves drops its credit and starts again from zero when it returns: nothing is caught up. One
+ * that is suspended, because it is full for the moment, keeps its credit, and gains no more than
+ * {@link SUSPENDED_PACKETS} mean packets of it: moments of being full do not shift the shares.
  *
  * Credits grow together, so they are kept as one number: `clock`, messages per unit of weight. An
  * entry's credit is `weight × clock − paid`. Entries with tickets stand in two binary indexed
@@ -41,6 +45,9 @@ export class Lottery {
   #paid = new Float64Array(16);
   /** 1 where the entry stands in the trees. */
   #ticketed = new Uint8Array(16);
+  /** 1 where the entry takes part but cannot be drawn. */
+  #suspended = new Uint8Array(16);
+  #suspendedCount = 0;
   /** Says which heap item of an entry is the valid one. */
   #turn = new Uint32Array(16);
   #weightTree = new Float64Array(17);
@@ -56,6 +63,11 @@ export class Lottery {
   #meanMessages = 1;
   #packetsSeen = 0;
   #drawsToRebase = REBASE_DRAWS;
+
+  /** Whether an entry can be drawn now. */
+  isOpen(entry: number): boolean {
+    return this.weight(entry) > 0 && this.#suspended[entry] === 0;
+  }
 
   /** How many entries take part. */
   get size(): number {
@@ -93,6 +105,8 @@ export class Lottery {
     this.#weight[entry] = weight;
     if (weight === 0) {
       this.#size--;
+      this.#suspendedCount -= this.#suspended[entry]!;
+      this.#suspended[entry] = 0;
       this.#pot += credit;
       this.#paid[entry] = 0;
     } else {
@@ -104,16 +118,47 @@ export class Lottery {
     else if (isLeap(totalBefore, this.#totalWeight)) this.#rebase();
   }
 
+  /** Suspends an entry that takes part, or lets it be drawn again. O(log n). */
+  setSuspended(entry: number, suspended: boolean): void {
+    if (this.weight(entry) === 0 || this.#suspended[entry] === Number(suspended)) return;
+    this.#suspendedCount += suspended ? 1 : -1;
+    if (suspended) {
+      this.#suspended[entry] = 1;
+      if (this.#ticketed[entry]) this.#leaveTrees(entry);
+      this.#turn[entry]!++;
+      return;
+    }
+    const credit = this.#weight[entry]! * this.#clock - this.#paid[entry]!;
+    const excess = credit - SUSPENDED_PACKETS * this.#meanMessages;
+    if (excess > 0) this.#giveUp(entry, excess);
+    this.#suspended[entry] = 0;
+    this.#enlist(entry);
+  }
+
+  /** Moves an entry's credit to all others at once: of what is in the pot it would get a part back. */
+  #giveUp(entry: number, credit: number): void {
+    const others = this.#totalWeight - this.#weight[entry]!;
+    if (this.#size === 1 || others <= 0) {
+      this.#paid[entry]! += credit;
+      this.#pot += credit;
+      return;
+    }
+    const leap = credit / others;
+    this.#clock += leap;
+    this.#paid[entry]! += credit + this.#weight[entry]! * leap;
+    if (isLeap(this.#totalWeight, others)) this.#rebase();
+  }
+
   /**
    * Draws the entry that receives a packet and books the packet to it. O(log n), or O(n) with
    * entries to avoid.
    *
    * @param messages size of the packet, ≥ 1
    * @param avoid entries to pass over while any other takes part
-   * @returns the entry, or -1 when no entry takes part
+   * @returns the entry, or -1 when none can be drawn
    */
   draw(messages: number, random: Random, avoid?: readonly number[]): number {
-    if (this.#size === 0) return -1;
+    if (this.#size === this.#suspendedCount) return -1;
     this.#advance(messages);
     const entry = avoid?.length ? this.#drawOther(avoid, random) : this.#drawTicket(random);
     this.#pay(entry, messages);
@@ -158,19 +203,27 @@ export class Lottery {
 
   #drawTicket(random: Random): number {
     const tickets = this.#horizon * this.#sum(this.#weightTree) - this.#sum(this.#paidTree);
+    // Where suspended entries hold all the credit, the others share by weight meanwhile.
+    if (this.#suspendedCount > 0 && tickets <= 0) return this.#drawByWeight([], random);
     const entry = this.#find(random() * tickets);
     return this.#ticketed[entry] ? entry : this.#mostOwed();
   }
 
-  /** By weight alone: a retry must go elsewhere now, whatever the credits are. */
+  /** A retry must go elsewhere now, whatever the credits are. */
   #drawOther(avoid: readonly number[], random: Random): number {
+    const entry = this.#drawByWeight(avoid, random);
+    return entry < 0 ? this.#drawTicket(random) : entry;
+  }
+
+  /** Draws by weight alone, O(n); -1 when every entry that can be drawn is to be avoided. */
+  #drawByWeight(avoid: readonly number[], random: Random): number {
+    const may = (entry: number) => this.isOpen(entry) && !avoid.includes(entry);
     let total = 0;
-    for (let i = 0; i < this.#weight.length; i++) if (!avoid.includes(i)) total += this.#weight[i]!;
-    if (total <= 0) return this.#drawTicket(random);
+    for (let i = 0; i < this.#weight.length; i++) if (may(i)) total += this.#weight[i]!;
     let ticket = random() * total;
     let last = -1;
     for (let i = 0; i < this.#weight.length; i++) {
-      if (this.#weight[i] === 0 || avoid.includes(i)) continue;
+      if (!may(i)) continue;
       last = i;
       ticket -= this.#weight[i]!;
       if (ticket < 0) break;
@@ -183,7 +236,7 @@ export class Lottery {
     let best = -1;
     let most = -Infinity;
     for (let i = 0; i < this.#weight.length; i++) {
-      if (this.#weight[i] === 0) continue;
+      if (!this.isOpen(i)) continue;
       const owed = this.#tickets(i) / this.#weight[i]!;
       if (owed > most) [best, most] = [i, owed];
     }
@@ -196,6 +249,7 @@ export class Lottery {
 
   /** Puts an entry into the trees, or into the heap until it has tickets. */
   #enlist(entry: number): void {
+    if (this.#suspended[entry]) return;
     const due = this.#paid[entry]! / this.#weight[entry]!;
     if (due < this.#horizon) {
       this.#ticketed[entry] = 1;
@@ -247,6 +301,9 @@ export class Lottery {
     this.#weight.set(weight);
     this.#paid = new Float64Array(capacity);
     this.#paid.set(paid);
+    const suspended = this.#suspended;
+    this.#suspended = new Uint8Array(capacity);
+    this.#suspended.set(suspended);
     this.#turn = new Uint32Array(capacity);
     this.#turn.set(turn);
     this.#rebase();

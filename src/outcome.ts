@@ -25,6 +25,8 @@ export type Outcome =
     readonly failure: FailureClass;
     readonly status?: number;
     readonly retryAfterMs?: number;
+    /** The packet may have arrived, but since then the analyzer cannot be reached. */
+    readonly gone?: boolean;
     readonly detail: string;
   }
   | {

@@ -42,8 +42,8 @@ export interface Packet {
   readonly messages: number;
   /** Length of what an analyzer receives, in bytes. */
   readonly bytes: number;
-  /** On the monotonic clock. */
-  readonly acceptedAtMs: number;
+  /** On the monotonic clock; of a dead letter that was replayed, since then. */
+  acceptedAtMs: number;
   /** Holds line breaks between its tokens, which an NDJSON batch cannot. */
   readonly multiline: boolean;
   state: PacketState;
@@ -51,8 +51,11 @@ export interface Packet {
   attempts: number;
   /** Analyzers that called it malformed. */
   rejections: number;
-  /** Entries of the lottery whose attempt failed. */
-  tried: number[];
+  /** Ids of the analyzers at which an attempt failed. */
+  tried: string[];
+  /** Its neighbours among the arrivals; only the queue writes them. */
+  older?: Packet | undefined;
+  newer?: Packet | undefined;
 }
 
 /** Bytes a packet takes beside its body: objects, strings and the queue's cells. */
@@ -77,8 +80,9 @@ export function sealPacket(
   const id = shape.packetId ?? options.newId();
   const end = `,"received_at":"${options.receivedAt}"}`;
   const tail = shape.packetId === undefined ? `,"packet_id":"${id}"${end}` : end;
-  // What follows the packet (blanks, as many as one likes) must not be kept with it.
-  const fits = received.length - shape.closeAt <= tail.length;
+  // What is kept beside the packet is not counted, so it must not be large: blanks that follow, or
+  // the rest of a buffer that a gzip body was inflated into.
+  const fits = received.buffer.byteLength - shape.closeAt <= tail.length;
   return {
     id,
     body: fits ? received : received.slice(0, shape.closeAt),
@@ -92,6 +96,8 @@ export function sealPacket(
     attempts: 0,
     rejections: 0,
     tried: [],
+    older: undefined,
+    newer: undefined,
   };
 }
 

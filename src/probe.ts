@@ -7,7 +7,10 @@
 
 import type { Analyzer } from "./analyzer.ts";
 import type { Cancel, Clock } from "./clock.ts";
-import { sortFetchError } from "./http_error.ts";
+import { Heap } from "./heap.ts";
+import { findHeader } from "./http_answer.ts";
+import { HttpClient } from "./http_client.ts";
+import { HttpError, sortFetchError } from "./http_error.ts";
 import type { Random } from "./random.ts";
 import type { Registry } from "./registry.ts";
 
@@ -21,15 +24,21 @@ export interface ProbeOptions {
 }
 
 const JITTER = 0.2;
+/** Of an answer's body, no more than this is read. */
+const MAX_ANSWER_BYTES = 64 * 1024;
 
 export class Prober {
   readonly #registry: Registry;
   readonly #options: ProbeOptions;
   readonly #clock: Clock;
   readonly #random: Random;
+  /** When each analyzer's next check is due, while none is under way. */
   readonly #dueMs = new Map<Analyzer, number>();
+  /** The same in order, with what has been superseded since. */
+  readonly #queue = new Heap<Analyzer>();
   readonly #running = new Set<Analyzer>();
   readonly #abort = new AbortController();
+  #wakeAtMs = Infinity;
   #cancelWake: Cancel | undefined;
 
   constructor(registry: Registry, options: ProbeOptions, doors: { clock: Clock; random: Random }) {
@@ -37,7 +46,7 @@ export class Prober {
     this.#options = options;
     this.#clock = doors.clock;
     this.#random = doors.random;
-    registry.onChange(() => this.#schedule());
+    registry.onChange((analyzer) => this.#hear(analyzer));
   }
 
   /** Ends the loop and the checks under way. */
@@ -46,27 +55,49 @@ export class Prober {
     this.#abort.abort();
   }
 
-  /** Starts what is due, and sleeps until the next is. */
-  #schedule(): void {
-    if (this.#abort.signal.aborted) return;
-    this.#cancelWake?.();
-    const nowMs = this.#clock.monotonicMs();
-    const soonMs = nowMs + this.#options.transitionMs;
-    let nextMs = Infinity;
-    for (const analyzer of this.#dueMs.keys()) if (analyzer.removed) this.#dueMs.delete(analyzer);
-    for (const analyzer of this.#registry.analyzers) {
-      if (this.#running.has(analyzer)) continue;
-      let dueMs = this.#dueMs.get(analyzer) ?? nowMs;
-      if (analyzer.health.inTransition) dueMs = Math.min(dueMs, soonMs);
-      this.#dueMs.set(analyzer, dueMs);
-      if (dueMs <= nowMs) void this.#check(analyzer);
-      else nextMs = Math.min(nextMs, dueMs);
+  /** A new analyzer is checked at once, one that has changed soon. */
+  #hear(analyzer: Analyzer): void {
+    if (analyzer.removed) this.#dueMs.delete(analyzer);
+    else if (!this.#running.has(analyzer)) {
+      const nowMs = this.#clock.monotonicMs();
+      const knownMs = this.#dueMs.get(analyzer);
+      if (knownMs === undefined) this.#plan(analyzer, nowMs);
+      else if (analyzer.health.inTransition) {
+        this.#plan(analyzer, Math.min(knownMs, nowMs + this.#options.transitionMs));
+      }
     }
-    if (nextMs === Infinity) return;
-    this.#cancelWake = this.#clock.after(nextMs - nowMs, () => this.#schedule());
+    this.#startDue();
+  }
+
+  #plan(analyzer: Analyzer, dueMs: number): void {
+    if (this.#dueMs.get(analyzer) === dueMs) return;
+    this.#dueMs.set(analyzer, dueMs);
+    this.#queue.push(dueMs, analyzer);
+  }
+
+  /** Starts what is due, and sleeps until the next is. */
+  #startDue(): void {
+    if (this.#abort.signal.aborted) return;
+    const nowMs = this.#clock.monotonicMs();
+    for (let at = this.#queue.peekKey(); at !== undefined; at = this.#queue.peekKey()) {
+      if (at > nowMs) return this.#wakeAt(at, nowMs);
+      const analyzer = this.#queue.pop()!;
+      if (this.#dueMs.get(analyzer) === at) void this.#check(analyzer);
+    }
+  }
+
+  #wakeAt(dueMs: number, nowMs: number): void {
+    if (dueMs >= this.#wakeAtMs && this.#wakeAtMs > nowMs) return;
+    this.#cancelWake?.();
+    this.#wakeAtMs = dueMs;
+    this.#cancelWake = this.#clock.after(dueMs - nowMs, () => {
+      this.#wakeAtMs = Infinity;
+      this.#startDue();
+    });
   }
 
   async #check(analyzer: Analyzer): Promise<void> {
+    this.#dueMs.delete(analyzer);
     this.#running.add(analyzer);
     const verdict = await probe(analyzer.url, {
       timeoutMs: this.#options.timeoutMs,
@@ -75,14 +106,15 @@ export class Prober {
     });
     if (this.#abort.signal.aborted) return;
     this.#registry.probed(analyzer, verdict);
+    // Only now: the registry's change above would start another check at once.
+    this.#running.delete(analyzer);
+    if (analyzer.removed) return;
     const spread = 1 + JITTER * (2 * this.#random() - 1);
     const intervalMs = analyzer.health.inTransition
       ? this.#options.transitionMs
       : this.#options.intervalMs * spread;
-    this.#dueMs.set(analyzer, this.#clock.monotonicMs() + intervalMs);
-    // Only now: the registry's change above would start another check at once.
-    this.#running.delete(analyzer);
-    this.#schedule();
+    this.#plan(analyzer, this.#clock.monotonicMs() + intervalMs);
+    this.#startDue();
   }
 }
 
@@ -95,15 +127,65 @@ export interface Verdict {
   readonly batches: boolean;
 }
 
-/** Asks once. Never throws for I/O. */
+/** Asks once, by the same way as packets go: `http:` directly, `https:` with fetch. Never throws. */
 export async function probe(
   url: string,
   options: { timeoutMs: number; clock: Clock; signal?: AbortSignal },
 ): Promise<Verdict> {
+  try {
+    const { status, acceptPost } = url.startsWith("http:")
+      ? await askDirectly(url, options)
+      : await askWithFetch(url, options);
+    return {
+      ok: status >= 200 && status < 300,
+      detail: `HTTP ${status}`,
+      batches: acceptPost.toLowerCase().includes("application/x-ndjson"),
+    };
+  } catch (error) {
+    return { ok: false, detail: sortFetchError(error).message, batches: false };
+  }
+}
+
+interface HealthAnswer {
+  readonly status: number;
+  readonly acceptPost: string;
+}
+
+/** On a connection of its own: whether one can be had is part of the question. */
+async function askDirectly(
+  url: string,
+  { timeoutMs, clock, signal }: { timeoutMs: number; clock: Clock; signal?: AbortSignal },
+): Promise<HealthAnswer> {
+  const { pathname, host } = new URL(`${url}/health`);
+  const client = new HttpClient(new URL(url), {
+    timeoutMs,
+    clock,
+    maxAnswerBytes: MAX_ANSWER_BYTES,
+  });
+  const close = () => client.close();
+  signal?.addEventListener("abort", close);
+  try {
+    const answer = await client.request(
+      `GET ${pathname} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n`,
+    );
+    return {
+      status: answer.status,
+      acceptPost: findHeader(answer.head ?? "", "accept-post") ?? "",
+    };
+  } finally {
+    signal?.removeEventListener("abort", close);
+    client.close();
+  }
+}
+
+async function askWithFetch(
+  url: string,
+  { timeoutMs, clock, signal }: { timeoutMs: number; clock: Clock; signal?: AbortSignal },
+): Promise<HealthAnswer> {
   const controller = new AbortController();
   const abort = () => controller.abort();
-  const cancelTimer = options.clock.after(options.timeoutMs, abort);
-  options.signal?.addEventListener("abort", abort);
+  const cancelTimer = clock.after(timeoutMs, abort);
+  signal?.addEventListener("abort", abort);
   try {
     const response = await fetch(`${url}/health`, {
       headers: { "accept-encoding": "identity" },
@@ -111,19 +193,14 @@ export async function probe(
       signal: controller.signal,
     });
     await response.body?.cancel();
-    const offer = response.headers.get("accept-post") ?? "";
-    return {
-      ok: response.ok,
-      detail: `HTTP ${response.status}`,
-      batches: offer.toLowerCase().includes("application/x-ndjson"),
-    };
+    return { status: response.status, acceptPost: response.headers.get("accept-post") ?? "" };
   } catch (error) {
-    const detail = controller.signal.aborted
-      ? `no answer within ${options.timeoutMs} ms`
-      : sortFetchError(error).message;
-    return { ok: false, detail, batches: false };
+    if (controller.signal.aborted) {
+      throw new HttpError("timeout", `No answer within ${timeoutMs} ms`);
+    }
+    throw error;
   } finally {
     cancelTimer();
-    options.signal?.removeEventListener("abort", abort);
+    signal?.removeEventListener("abort", abort);
   }
 }

@@ -2,7 +2,8 @@
  * Sole owner of the analyzers: who there is, how they are, who takes part in the lottery.
  *
  * Workers draw and report here, probes report here, admin changes and reads here. Always true: an
- * analyzer has a weight in the lottery exactly while it is eligible.
+ * analyzer has a weight in the lottery exactly while it is available, and is suspended in it
+ * exactly while it is full.
  */
 
 import { Analyzer, type AnalyzerConfig, AnalyzerRecord, type AnalyzerView } from "./analyzer.ts";
@@ -21,13 +22,20 @@ export const MAX_ANALYZERS = 1000;
 const FULL_SHOWN_MS = 1000;
 /** How often weights are renewed while any analyzer is in slow start. */
 const RAMP_TICK_MS = 1000;
-/** Of those that are not down, the part that 5xx-class failures may eject. */
+/** Of those that are not paused or down, the part that may be out for its answers. */
 const MAX_SERVER_EJECTED = 0.5;
 
 export interface RegistryOptions {
   readonly health: HealthOptions;
   /** Packets one analyzer may be drawn for and not have settled. */
   readonly maxLoad: (analyzer: Analyzer) => number;
+}
+
+/** What the shares of all analyzers are parts of. */
+interface Totals {
+  readonly nowMs: number;
+  readonly weight: number;
+  readonly recentMessages: number;
 }
 
 export class Registry {
@@ -39,10 +47,12 @@ export class Registry {
   readonly #byEntry: (Analyzer | undefined)[] = [];
   readonly #lottery = new Lottery();
   readonly #withdrawnListeners: ((analyzer: Analyzer) => void)[] = [];
-  readonly #changeListeners: (() => void)[] = [];
+  readonly #changeListeners: ((analyzer: Analyzer) => void)[] = [];
   #eligibleAgain = Promise.withResolvers<void>();
   #cancelRamp: Cancel | undefined;
+  readonly #restTimers = new Set<Cancel>();
   #closed = false;
+  #isAnyAvailable = false;
 
   constructor(options: RegistryOptions, doors: { clock: Clock; random: Random; log: Log }) {
     this.#options = options;
@@ -69,8 +79,8 @@ export class Registry {
     this.#withdrawnListeners.push(listener);
   }
 
-  /** Hears of each change of membership or health, after it. */
-  onChange(listener: () => void): void {
+  /** Hears of each analyzer that came, went or changed in health, after it. */
+  onChange(listener: (analyzer: Analyzer) => void): void {
     this.#changeListeners.push(listener);
   }
 
@@ -96,7 +106,7 @@ export class Registry {
     this.#log.info("analyzer updated", { id: analyzer.id, weight, paused });
     this.#renew(analyzer);
     if (paused) this.#withdraw(analyzer);
-    this.#changed();
+    this.#changed(analyzer);
   }
 
   /** Removes an analyzer; what is in flight to it is still settled. False when unknown. */
@@ -114,7 +124,9 @@ export class Registry {
    * @returns undefined when none is eligible
    */
   draw(packet: Packet): Analyzer | undefined {
-    const entry = this.#lottery.draw(packet.messages, this.#random, packet.tried);
+    const { tried } = packet;
+    const avoid = tried.length === 0 ? undefined : this.#entriesOf(tried);
+    const entry = this.#lottery.draw(packet.messages, this.#random, avoid);
     const analyzer = entry < 0 ? undefined : this.#byEntry[entry];
     if (analyzer === undefined) return undefined;
     if (++analyzer.load >= this.#options.maxLoad(analyzer)) {
@@ -122,6 +134,11 @@ export class Registry {
       this.#renew(analyzer);
     }
     return analyzer;
+  }
+
+  /** Whether there is any other analyzer, whatever its state, that may think otherwise. */
+  hasOther(analyzer: Analyzer): boolean {
+    return this.size > (analyzer.removed ? 0 : 1);
   }
 
   /** Ends a packet's claim on an analyzer: settled, or given back. */
@@ -139,7 +156,7 @@ export class Registry {
   /** An attempt succeeded. */
   delivered(
     analyzer: Analyzer,
-    done: { packets: number; messages: number; latencyMs: number },
+    done: { packets: number; messages: number; startedMs: number; latencyMs: number },
   ): void {
     const nowMs = this.#clock.monotonicMs();
     const { record } = analyzer;
@@ -147,7 +164,7 @@ export class Registry {
     record.delivered.messages += done.messages;
     record.recentMessages.add(done.messages, nowMs);
     record.latency.record(done.latencyMs, nowMs);
-    this.#moved(analyzer, analyzer.health.succeed(nowMs));
+    this.#moved(analyzer, analyzer.health.succeed(done.startedMs, nowMs));
   }
 
   /** An attempt failed. While it is `undecided` which packet is at fault, health hears nothing. */
@@ -157,12 +174,17 @@ export class Registry {
     attempt: { packet: Packet; startedMs: number; undecided: boolean },
   ): void {
     analyzer.record.failures[outcome.failure]++;
+    if (outcome.kind === "retriable" && outcome.retryAfterMs) {
+      return this.#rest(analyzer, outcome.retryAfterMs);
+    }
     if (attempt.undecided || outcome.kind === "rejected" || isBusyStatus(outcome.status)) return;
     const transition = analyzer.health.fail({
       class: outcome.failure,
       packetId: attempt.packet.id,
+      gone: outcome.failure === "connect" || outcome.gone === true,
       startedMs: attempt.startedMs,
-      suspectPacket: attempt.packet.tried.some((entry) => entry !== analyzer.entry),
+      suspectPacket: attempt.packet.attempts > 0 &&
+        attempt.packet.tried.some((id) => id !== analyzer.id),
       mayEject: this.#mayEjectForAnswers(),
     }, this.#clock.monotonicMs());
     this.#moved(analyzer, transition);
@@ -184,52 +206,82 @@ export class Registry {
 
   /** How each analyzer stands now. */
   views(): AnalyzerView[] {
-    const nowMs = this.#clock.monotonicMs();
-    const analyzers = [...this.#analyzers.values()];
-    const eligible = (analyzer: Analyzer) =>
-      analyzer.available && !(nowMs - analyzer.fullSinceMs >= FULL_SHOWN_MS);
-    const counted = (analyzer: Analyzer) =>
-      eligible(analyzer) ? analyzer.weight * analyzer.health.weightFactor(nowMs) : 0;
-    const totalWeight = analyzers.reduce((sum, analyzer) => sum + counted(analyzer), 0);
-    const recent = analyzers.map((analyzer) => analyzer.record.recentMessages.total(nowMs));
-    const totalRecent = recent.reduce((sum, messages) => sum + messages, 0);
-    return analyzers.map((analyzer, i) => ({
-      ...this.#view(analyzer, nowMs),
-      eligible: eligible(analyzer),
-      share: {
-        target: fraction(counted(analyzer), totalWeight),
-        actual: fraction(recent[i]!, totalRecent),
-        window_seconds: WINDOW_SECONDS,
-      },
-    }));
+    const totals = this.#totals();
+    return [...this.#analyzers.values()].map((analyzer) => this.#view(analyzer, totals));
+  }
+
+  /** How one analyzer stands now; undefined when there is none of that id. */
+  view(id: string): AnalyzerView | undefined {
+    const analyzer = this.#analyzers.get(id);
+    return analyzer && this.#view(analyzer, this.#totals());
   }
 
   /** Stops the registry's own timer. */
   close(): void {
     this.#closed = true;
     this.#cancelRamp?.();
+    for (const cancel of this.#restTimers) cancel();
     this.#eligibleAgain.resolve();
   }
 
-  #view(analyzer: Analyzer, nowMs: number): Omit<AnalyzerView, "eligible" | "share"> {
-    const latency = analyzer.record.latency.read(nowMs);
+  #totals(): Totals {
+    const nowMs = this.#clock.monotonicMs();
+    let weight = 0;
+    let recentMessages = 0;
+    for (const analyzer of this.#analyzers.values()) {
+      weight += weightShown(analyzer, nowMs);
+      recentMessages += analyzer.record.recentMessages.total(nowMs);
+    }
+    return { nowMs, weight, recentMessages };
+  }
+
+  #view(analyzer: Analyzer, totals: Totals): AnalyzerView {
+    const { nowMs } = totals;
+    const { record, health } = analyzer;
+    const latency = record.latency.read(nowMs);
     return {
       id: analyzer.id,
       url: analyzer.url,
       weight: analyzer.weight,
       paused: analyzer.paused,
-      state: analyzer.health.state,
-      reason: analyzer.health.reason,
-      state_seconds: (nowMs - analyzer.health.sinceMs) / 1000,
-      delivered: { ...analyzer.record.delivered },
-      failures: { ...analyzer.record.failures },
+      state: health.state,
+      reason: health.reason,
+      state_seconds: roundMilli((nowMs - health.sinceMs) / 1000),
+      eligible: isEligibleShown(analyzer, nowMs),
+      share: {
+        target: fraction(weightShown(analyzer, nowMs), totals.weight),
+        actual: fraction(record.recentMessages.total(nowMs), totals.recentMessages),
+        window_seconds: WINDOW_SECONDS,
+      },
+      delivered: { ...record.delivered },
+      failures: { ...record.failures },
       in_flight: analyzer.inFlight,
       latency_ms: {
-        p50: latency.quantileMs(0.5),
-        p95: latency.quantileMs(0.95),
-        p99: latency.quantileMs(0.99),
+        p50: roundMilli(latency.quantileMs(0.5)),
+        p95: roundMilli(latency.quantileMs(0.95)),
+        p99: roundMilli(latency.quantileMs(0.99)),
       },
     };
+  }
+
+  /** The lottery's entries of the analyzers that are still there. */
+  #entriesOf(ids: readonly string[]): number[] {
+    return ids.flatMap((id) => this.#analyzers.get(id)?.entry ?? []);
+  }
+
+  /** Leaves an analyzer alone for as long as it has asked; what waits for it goes elsewhere. */
+  #rest(analyzer: Analyzer, durationMs: number): void {
+    if (analyzer.resting || analyzer.removed || this.#closed) return;
+    analyzer.resting = true;
+    this.#log.info("analyzer asked for a pause", { id: analyzer.id, seconds: durationMs / 1000 });
+    this.#renew(analyzer);
+    this.#withdraw(analyzer);
+    const cancel = this.#clock.after(durationMs, () => {
+      this.#restTimers.delete(cancel);
+      analyzer.resting = false;
+      this.#renew(analyzer);
+    });
+    this.#restTimers.add(cancel);
   }
 
   #add(config: AnalyzerConfig, record = new AnalyzerRecord()): Analyzer {
@@ -241,7 +293,7 @@ export class Registry {
     this.#byEntry[entry] = analyzer;
     this.#analyzers.set(config.id, analyzer);
     this.#renew(analyzer);
-    this.#changed();
+    this.#changed(analyzer);
     return analyzer;
   }
 
@@ -251,7 +303,7 @@ export class Registry {
     this.#renew(analyzer);
     this.#byEntry[analyzer.entry] = undefined;
     this.#withdraw(analyzer);
-    this.#changed();
+    this.#changed(analyzer);
   }
 
   /** Another URL is another server: it starts with a clean health, and keeps its record. */
@@ -273,7 +325,7 @@ export class Registry {
     this.#renew(analyzer);
     if (to === "ejected") this.#withdraw(analyzer);
     if (to === "healthy") this.#ramp();
-    this.#changed();
+    this.#changed(analyzer);
   }
 
   /** Sets an analyzer's weight in the lottery to what it should be now. */
@@ -283,11 +335,11 @@ export class Registry {
     const full = analyzer.load >= this.#options.maxLoad(analyzer);
     if (!full) analyzer.fullSinceMs = NaN;
     else if (Number.isNaN(analyzer.fullSinceMs)) analyzer.fullSinceMs = this.#clock.monotonicMs();
-    const eligible = analyzer.available && !full;
-    const factor = eligible ? analyzer.health.weightFactor(this.#clock.monotonicMs()) : 0;
-    const before = this.#lottery.weight(analyzer.entry);
+    const factor = analyzer.available ? analyzer.health.weightFactor(this.#clock.monotonicMs()) : 0;
+    const wasOpen = this.#lottery.isOpen(analyzer.entry);
     this.#lottery.setWeight(analyzer.entry, analyzer.weight * factor);
-    if (before === 0 && factor > 0) {
+    this.#lottery.setSuspended(analyzer.entry, full);
+    if (!wasOpen && this.#lottery.isOpen(analyzer.entry)) {
       this.#eligibleAgain.resolve();
       this.#eligibleAgain = Promise.withResolvers();
     }
@@ -297,8 +349,18 @@ export class Registry {
     for (const listener of this.#withdrawnListeners) listener(analyzer);
   }
 
-  #changed(): void {
-    for (const listener of this.#changeListeners) listener();
+  #changed(analyzer: Analyzer): void {
+    this.#tellAvailability();
+    for (const listener of this.#changeListeners) listener(analyzer);
+  }
+
+  /** Says once when nobody is left, and once when somebody is there again. */
+  #tellAvailability(): void {
+    const isAny = [...this.#analyzers.values()].some(({ available }) => available);
+    if (isAny === this.#isAnyAvailable || this.#closed) return;
+    this.#isAnyAvailable = isAny;
+    if (isAny) this.#log.info("an analyzer is available");
+    else this.#log.warn("no analyzer is available: packets wait");
   }
 
   /** Renews weights every second for as long as any analyzer is in slow start. */
@@ -319,13 +381,28 @@ export class Registry {
   #mayEjectForAnswers(): boolean {
     let inUse = 0;
     let out = 1;
-    for (const analyzer of this.#analyzers.values()) {
-      if (analyzer.paused) continue;
+    for (const { paused, health } of this.#analyzers.values()) {
+      if (paused || (health.state === "ejected" && !health.isEjectedForAnswers)) continue;
       inUse++;
-      if (analyzer.health.state === "ejected") out++;
+      if (health.isEjectedForAnswers) out++;
     }
     return out < inUse && out <= Math.max(1, inUse * MAX_SERVER_EJECTED);
   }
+}
+
+/** Eligible as it is shown: being full counts once it lasts, or the picture would flicker. */
+function isEligibleShown(analyzer: Analyzer, nowMs: number): boolean {
+  return analyzer.available && !(nowMs - analyzer.fullSinceMs >= FULL_SHOWN_MS);
+}
+
+function weightShown(analyzer: Analyzer, nowMs: number): number {
+  return isEligibleShown(analyzer, nowMs)
+    ? analyzer.weight * analyzer.health.weightFactor(nowMs)
+    : 0;
+}
+
+function roundMilli(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
 
 /** A part of a whole, without the noise of floating point; 0 of nothing. */

@@ -21,25 +21,35 @@ export type NextStep =
  * Decides the next step.
  *
  * A failure to connect costs no attempt: the packet never arrived, so it cannot be at fault. A
- * packet that two analyzers reject as malformed is given up; one may be mistaken.
+ * packet that two analyzers reject as malformed is given up, since only one may be mistaken; so is
+ * one that has nowhere else to go. No packet is given up for what befell a batch. How long an analyzer asks to be left alone is its own matter:
+ * see the registry.
  *
  * Back-off: exponential with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015).
  *
- * @param packet its failed attempts that counted, and its rejections, before this one
+ * @param packet its failed attempts that counted, and the other analyzers that rejected it, so far
+ * @param options `isNew`: this analyzer has not failed it before; `isLast`: there is no other;
+ * `isAlone`: it was not in a batch
  */
 export function nextStep(
   outcome: Exclude<Outcome, { kind: "delivered" }>,
   packet: { attempts: number; rejections: number },
-  options: { policy: RetryPolicy; random: Random },
+  options: {
+    policy: RetryPolicy;
+    random: Random;
+    isNew: boolean;
+    isLast: boolean;
+    isAlone: boolean;
+  },
 ): NextStep {
-  const { policy, random } = options;
-  if (outcome.kind === "rejected" && packet.rejections >= 1) {
+  const { policy, random, isNew, isLast, isAlone } = options;
+  if (outcome.kind === "rejected" && (isLast || (isNew && packet.rejections > 0))) {
     return { kind: "give_up", reason: "rejected" };
   }
   const attempts = packet.attempts + (outcome.failure === "connect" ? 0 : 1);
-  if (attempts > policy.maxRetries) return { kind: "give_up", reason: "retries_exhausted" };
+  if (attempts > policy.maxRetries && isAlone) {
+    return { kind: "give_up", reason: "retries_exhausted" };
+  }
   const ceilingMs = Math.min(policy.intervalMs * 2 ** Math.max(0, attempts - 1), MAX_BACKOFF_MS);
-  const backoffMs = random() * ceilingMs;
-  const askedMs = outcome.kind === "retriable" ? outcome.retryAfterMs ?? 0 : 0;
-  return { kind: "retry", delayMs: Math.max(backoffMs, askedMs), attempts };
+  return { kind: "retry", delayMs: random() * ceilingMs, attempts };
 }

@@ -95,9 +95,9 @@ class FakeDistributor {
       this.known.set(body.id, body);
       return Response.json({ status: "created" }, { status: 201 });
     }
-    const isKnown = this.known.has(id);
+    const found = this.known.get(id);
     if (request.method === "DELETE") this.known.delete(id);
-    return Response.json({}, { status: isKnown ? 200 : 404 });
+    return Response.json(found ?? {}, { status: found ? 200 : 404 });
   }
 
   /** Resolves when a request that reads like this has come; skips the ones before it. */
@@ -150,6 +150,20 @@ Deno.test("registration.end() removes what was registered", async () => {
   ]);
   await registration.end();
   await distributor.saw("DELETE /api/v1/analyzers/a1");
+  assertEquals(distributor.known.size, 0);
+});
+
+Deno.test("registration.end() leaves the id to a successor at another URL", async () => {
+  await using distributor = new FakeDistributor();
+  const old = register(distributor.url);
+  await old.nextLine();
+  const analyzer = { id: "a1", url: "http://localhost:9091", weight: 0.4 };
+  const successor = register(distributor.url, { analyzer });
+  await successor.nextLine();
+  await old.registration.end();
+  assertEquals([...distributor.known.values()], [analyzer]);
+  assertEquals(old.lines, []);
+  await successor.registration.end();
   assertEquals(distributor.known.size, 0);
 });
 

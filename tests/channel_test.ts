@@ -34,15 +34,6 @@ Deno.test("channel.putBack() takes beyond the capacity and hands out first, the 
   assertEquals(pollAll(channel), [9, 8, 1, 2]);
 });
 
-Deno.test("channel.front() shows what is next and takes nothing", () => {
-  const channel = new Channel<number>(9);
-  assertEquals(channel.front(), []);
-  [1, 2].forEach((item) => channel.offer(item));
-  channel.putBack(3);
-  assertEquals(channel.front(), [3, 1]);
-  assertEquals(channel.depth, 3);
-});
-
 Deno.test("channel.take() waits for an item and gives each to exactly one reader", async () => {
   const channel = new Channel<number>(1);
   const taken = [channel.take(), channel.take()];

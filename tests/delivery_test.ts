@@ -347,6 +347,29 @@ Deno.test("delivery.post() over tcp sends nothing again once an answer has begun
   delivery.close();
 });
 
+Deno.test("delivery.post() over tcp says when an analyzer is gone that may have the packet", async () => {
+  const delivery = new TcpDelivery({ timeoutMs: TIMEOUT_MS, clock: new FakeClock() });
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const url = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
+  const dying = (async () => {
+    const conn = await listener.accept();
+    await conn.read(new Uint8Array(1024));
+    await write(conn, answer(200));
+    await conn.read(new Uint8Array(1024));
+    listener.close();
+    close(conn);
+  })();
+  assertEquals((await delivery.post(url, [createPacket()])).kind, "delivered");
+  const lost = await delivery.post(url, [createPacket()]);
+  await dying;
+  assert(lost.kind === "retriable");
+  assertEquals([lost.failure, lost.gone], ["timeout", true], "this one counts as an attempt");
+  const refused = await delivery.post(url, [createPacket()]);
+  assert(refused.kind === "retriable");
+  assertEquals([refused.failure, refused.gone], ["connect", undefined]);
+  delivery.close();
+});
+
 Deno.test("delivery.forget() closes the kept connections of one analyzer", async () => {
   const clock = new FakeClock();
   const delivery = createDelivery({ timeoutMs: TIMEOUT_MS, clock });

@@ -256,6 +256,7 @@ Deno.test("parseValue() holds bounds, choices and patterns, and says them in wor
       "at least 1 and at most 3",
     ],
     [{ kind: "duration", help: "", min: 10 }, ["10ms"], ["9.9ms"], "at least 10ms"],
+    [{ kind: "duration", help: "" }, ["24h"], ["24h1ms", "1000h"], "at most 24h"],
     [{ kind: "bytes", help: "", max: 1024 }, ["1KiB"], ["1025"], "at most 1024 bytes"],
     [{ kind: "string", help: "", choices: ["a", "b"] }, ["a"], ["c", "A", ""], "one of a, b"],
     [
@@ -279,7 +280,15 @@ Deno.test("flagName() and describeFlags() write flags as they are typed", () => 
   assertEquals(
     describeFlags({ queueSize: TABLE.queueSize, verbose: TABLE.verbose, wait: TABLE.wait }),
     "  --queue-size INTEGER\n        How long (default 10)\n" +
-      "  --verbose\n        Says more (default false)\n" +
+      "  --verbose\n        Says more\n" +
       "  --wait DURATION\n        How long to wait",
   );
+});
+
+Deno.test("describeFlags() names choices and keeps within 80 columns", () => {
+  const text = describeFlags({
+    mode: { kind: "string", default: "a", choices: ["a", "b"], help: "Word ".repeat(40).trim() },
+  });
+  assert(text.startsWith("  --mode a|b\n"), text);
+  for (const line of text.split("\n")) assert(line.length <= 80, line);
 });

@@ -145,7 +145,7 @@ Deno.test("generator prints help and version", async () => {
   assert(["-url", "-agent", "-rate", "-batch", "-duration"].every((f) => help.stdout.includes(f)));
   assertEquals(await runGenerator("--version"), {
     code: 0,
-    stdout: `${denoConfig.version}\n`,
+    stdout: `generator ${denoConfig.version}\n`,
     stderr: "",
   });
 });

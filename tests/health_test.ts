@@ -33,8 +33,9 @@ class Patient {
     return (this.health.ejectedUntilMs - this.nowMs) / 1000;
   }
 
-  succeed(times = 1): this {
-    while (times-- > 0) this.health.succeed(this.nowMs);
+  /** Successful attempts that began now, or when told. */
+  succeed(times = 1, startedMs = this.nowMs): this {
+    while (times-- > 0) this.health.succeed(startedMs, this.nowMs);
     return this;
   }
 
@@ -44,6 +45,7 @@ class Patient {
       this.health.fail({
         class: failureClass,
         packetId: `packet-${this.#packets++}`,
+        gone: failureClass === "connect",
         startedMs: this.nowMs,
         suspectPacket: false,
         mayEject: true,
@@ -222,6 +224,41 @@ const RULES: Record<string, { events: (patient: Patient) => void; state: HealthS
         .succeed(),
     state: "healthy",
   },
+  "a suspect packet's broken connection does not count: it may have broken it": {
+    events: (p) => p.fail("timeout", 1000, { suspectPacket: true }),
+    state: "healthy",
+  },
+  "a suspect packet's broken connection does not fail probation": {
+    events: (p) =>
+      p.fail("connect", 3).toProbation().fail("timeout", 9, { suspectPacket: true }).succeed(3),
+    state: "healthy",
+  },
+  "successes of attempts begun before the ejection prove nothing in probation": {
+    events: (p) => p.wait(1).fail("connect", 3).toProbation().succeed(9, 1500),
+    state: "probation",
+  },
+  "nor do they, begun before the last change, end a row of failures": {
+    events: (p) =>
+      p.fail("connect", 3).toProbation().succeed(3).fail("connect", 2).succeed(9, 1500)
+        .fail("connect"),
+    state: "ejected",
+  },
+  "good probes do not end a probation in which an attempt failed": {
+    events: (p) =>
+      p.fail("connect", 3).toProbation().fail("http_5xx", 1, { mayEject: false }).probe(true, 99),
+    state: "probation",
+  },
+  "successes end it all the same": {
+    events: (p) =>
+      p.fail("connect", 3).toProbation().fail("http_5xx", 1, { mayEject: false }).succeed(3),
+    state: "healthy",
+  },
+  "the next probation begins afresh": {
+    events: (p) =>
+      p.fail("connect", 3).toProbation().fail("http_5xx", 1, { mayEject: false }).fail("connect")
+        .toProbation().probe(true, 3),
+    state: "healthy",
+  },
   "an attempt begun before probation does not fail it": {
     events: (p) => p.fail("connect", 3).toProbation().fail("timeout", 9, { startedMs: 1000 }),
     state: "probation",
@@ -249,6 +286,7 @@ Deno.test("health returns each transition once, with its reason", () => {
   const failure = (packetId: string) => ({
     class: "connect" as const,
     packetId,
+    gone: true,
     startedMs: 1000,
     suspectPacket: false,
     mayEject: true,
@@ -374,6 +412,47 @@ Deno.test("health brings a restarted analyzer to full weight within 45 s, howeve
     }
     assertLessOrEqual(seconds, 44, `${ejections} ejections`);
     assertGreaterOrEqual(seconds, 30, "slow start is kept");
+  }
+});
+
+Deno.test("health brings back one that crashed within 45 s, even if no probe saw it gone", () => {
+  for (const crashes of [1, 2, 3, 5, 9]) {
+    const patient = new Patient({}, () => 1).fail("connect", 3);
+    for (let i = 1; i < crashes; i++) patient.toProbation().fail("connect");
+    assertCrashIsOver(patient, `${crashes} crashes`);
+    // Connections that broke are heard of first; that there is no other then comes too late.
+    patient.fail("timeout", 3, { gone: true });
+    assertCrashIsOver(patient, "what was under way was cut");
+    patient.fail("timeout", 3).fail("connect");
+    assertCrashIsOver(patient, "the first refusal came after the ejection");
+  }
+});
+
+function assertCrashIsOver(patient: Patient, name: string): void {
+  assertEquals(patient.state, "ejected", name);
+  let seconds = 0;
+  while (patient.health.weightFactor(patient.nowMs) < 1 || patient.state !== "healthy") {
+    patient.wait(1).probe(true);
+    seconds++;
+    assert(seconds < 100, `${name}: still ${patient.state}`);
+  }
+  assertLessOrEqual(seconds, 45, name);
+}
+
+Deno.test("health tells whether it is out for its answers", () => {
+  const rows: [name: string, patient: Patient, forAnswers: boolean][] = [
+    ["healthy", new Patient().fail("http_5xx", 4), false],
+    ["5xx", new Patient().fail("http_5xx", 5), true],
+    ["4xx", new Patient().fail("http_4xx", 5), true],
+    ["refused", new Patient().fail("connect", 3), false],
+    ["too late", new Patient().fail("timeout", 3), false],
+    ["probes", new Patient().probe(false, 3), false],
+    ["5xx on trial", new Patient().fail("connect", 3).toProbation().fail("http_5xx"), true],
+    ["refused on trial", new Patient().fail("http_5xx", 5).toProbation().fail("connect"), false],
+    ["on trial", new Patient().fail("http_5xx", 5).toProbation(), false],
+  ];
+  for (const [name, { health }, forAnswers] of rows) {
+    assertEquals(health.isEjectedForAnswers, forAnswers, name);
   }
 });
 

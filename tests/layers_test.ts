@@ -28,11 +28,11 @@ const RANKS: readonly Rank[] = [
   {
     files: [
       ...["analyzer", "analyzer_config", "health", "lottery", "retry"],
-      ...["queue/dead_letter", "queue/ledger", "queue/memory"],
+      ...["queue/arrivals", "queue/dead_letter", "queue/ledger", "queue/memory"],
     ],
     together: (file) => file.startsWith("queue/"),
   },
-  { files: ["config", "delivery", "probe", "registry"] },
+  { files: ["config", "delivery", "probe", "registry", "server"] },
   { files: ["lane", "worker"], together: () => true },
   // The routes: live objects are handed in.
   { files: ["admin", "ingest", "metrics"], upTo: 1 },
@@ -48,7 +48,7 @@ const EXCEPTIONS = ["admin > registry: MAX_ANALYZERS"];
 const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
   fetch: { pattern: /(?<![.\w])fetch\(/, files: ["delivery", "probe"] },
   sockets: { pattern: /\bDeno\.(connect|connectTls|listen|listenTls)\b/, files: ["http_client"] },
-  servers: { pattern: /\bDeno\.serve\b/, files: ["distributor"] },
+  servers: { pattern: /\bDeno\.serve\b/, files: ["server"] },
   console: { pattern: /\bconsole\b/, files: ["log", "main"] },
   "standard streams": { pattern: /\bDeno\.(stdin|stdout|stderr)\b/, files: ["log"] },
   time: {

@@ -279,10 +279,114 @@ Deno.test("lottery.setWeight() takes entries in any order, far apart, and again"
   assertEquals(messages[0], undefined);
 });
 
+/** Draws `packets` of one message, the first entry being suspended for `of` out of every `period`. */
+function drawSuspending(
+  lottery: Lottery,
+  { packets, of, period, random }: { packets: number; of: number; period: number; random: Random },
+): Drawn {
+  const messages = [0, 0, 0, 0];
+  for (let i = 0; i < packets; i++) {
+    lottery.setSuspended(0, i % period < of);
+    messages[lottery.draw(1, random)]!++;
+  }
+  return { messages, total: packets, largest: 1 };
+}
+
+// Suspended for 10 packets it falls behind by 4, for 30 by 12: within the bound, and made up for
+// before the period ends. What is left at the end is what any entry may stray by.
+Deno.test("lottery.setSuspended() for a moment shifts no share, not even the heaviest entry's", () => {
+  for (const [of, period] of [[1, 2], [10, 40], [30, 100]] as const) {
+    for (let seed = 1; seed <= 5; seed++) {
+      const random = seededRandom(seed);
+      const drawn = drawSuspending(createLottery(WEIGHTS), { packets: 20_000, of, period, random });
+      assertLessOrEqual(worstError(drawn, WEIGHTS), 4 / 20_000, `${of} of ${period}, seed ${seed}`);
+    }
+  }
+});
+
+Deno.test("lottery.setSuspended() for long brings back 16 mean packets of credit at most", () => {
+  for (const size of [1, 250]) {
+    const lottery = createLottery(WEIGHTS);
+    const random = seededRandom(size);
+    const draw = (packets: number) => drawMany(lottery, { packets, random, size: () => size });
+    draw(500);
+    lottery.setSuspended(0, true);
+    const without = draw(10_000);
+    assertEquals(without.messages[0], undefined);
+    // By weight alone meanwhile: binomial, five σ.
+    assertLess(Math.abs(without.messages[1]! / size - 5000), 5 * Math.sqrt(10_000 / 4));
+    lottery.setSuspended(0, false);
+    const back = draw(1000);
+    assertLess(Math.abs(back.messages[0]! / size - (400 + 16)), 4, "no flood");
+    const after = draw(10_000);
+    assertLessOrEqual(Math.abs(after.messages[0]! / after.total - 0.4), 4 / 10_000);
+    assertEquals([lottery.size, lottery.isOpen(0)], [4, true]);
+  }
+});
+
+Deno.test("lottery.setSuspended() holds with weights of 1e6 beside 1e-6, and for the only entry", () => {
+  const lottery = createLottery([1e6, 1e-6, 1e-6]);
+  const random = seededRandom(8);
+  for (let round = 0; round < 3; round++) {
+    lottery.setSuspended(0, true);
+    const without = drawMany(lottery, { packets: 10_000, random });
+    assertEquals(without.messages[0], undefined);
+    lottery.setSuspended(0, false);
+    const back = drawMany(lottery, { packets: 10_000, random });
+    // What the light ones got by chance, one more than the other, evens out: binomial, five σ.
+    assertLessOrEqual(worstError(back, [1e6, 1e-6, 1e-6]), 250 / 10_000, `round ${round}`);
+  }
+  for (const entry of [1, 2]) lottery.setWeight(entry, 0);
+  for (const suspended of [true, false]) lottery.setSuspended(0, suspended);
+  lottery.setWeight(1, 1e6);
+  const both = drawMany(lottery, { packets: 10_000, random });
+  assertLessOrEqual(worstError(both, [1, 1]), 10 / 10_000);
+});
+
+Deno.test("lottery.draw() is -1 while every entry is suspended, and books nothing", () => {
+  const lottery = createLottery([1, 1]);
+  const random = seededRandom(3);
+  for (const entry of [0, 1]) lottery.setSuspended(entry, true);
+  for (let i = 0; i < 100; i++) assertEquals(lottery.draw(1000, random), -1);
+  assertEquals([lottery.size, lottery.isOpen(0), lottery.share(0)], [2, false, 0.5]);
+  lottery.setSuspended(1, false);
+  assertEquals([lottery.draw(1, random), lottery.draw(1, random, [1])], [1, 1]);
+  lottery.setSuspended(0, false);
+  assertLess(Math.abs(drawMany(lottery, { packets: 1000, random }).messages[0]! - 501), 4);
+});
+
+Deno.test("lottery.setWeight() of a suspended entry: gone it leaves nothing behind, else it stays so", () => {
+  const lottery = createLottery(WEIGHTS);
+  const random = seededRandom(5);
+  lottery.setSuspended(0, true);
+  drawMany(lottery, { packets: 100, random });
+  lottery.setWeight(0, 0.8);
+  assertEquals(drawMany(lottery, { packets: 100, random }).messages[0], undefined);
+  lottery.setWeight(0, 0);
+  const others = drawMany(lottery, { packets: 10_000, random });
+  assertLessOrEqual(worstError(others, [0, 0.3, 0.2, 0.1]), 40 / 10_000);
+  lottery.setWeight(0, 0.4);
+  assert(lottery.isOpen(0), "a newcomer is not suspended");
+  const first = drawMany(lottery, { packets: 1000, random }).messages[0]!;
+  assertLess(Math.abs(first - 400), 4, "and has no credit");
+  lottery.setSuspended(3, true);
+  lottery.setWeight(3, 0);
+  assertEquals(lottery.draw(1, random, [0, 1]), 2);
+});
+
+Deno.test("lottery.draw() passes over suspended entries also where others are to be avoided", () => {
+  const lottery = createLottery(WEIGHTS);
+  const random = seededRandom(4);
+  lottery.setSuspended(0, true);
+  for (let i = 0; i < 100; i++) assertEquals(lottery.draw(1, random, [1, 2]), 3);
+  for (let i = 0; i < 100; i++) assert(lottery.draw(1, random, [1, 2, 3]) > 0);
+});
+
 /** The lottery as its docstring tells it, every sum made afresh: O(n) a draw. */
 class Twin {
   readonly weights: number[] = [];
   readonly credits: number[] = [];
+  readonly suspended: boolean[] = [];
   pot = 0;
   #mean = 1;
   #seen = 0;
@@ -300,9 +404,27 @@ class Twin {
     if (before === 0 || weight === 0) {
       this.pot += weight === 0 ? this.credits[entry] ?? 0 : 0;
       this.credits[entry] = 0;
+      this.suspended[entry] = false;
     }
     if (this.#total === 0) this.pot = 0;
     else if (wasEmpty) this.#lead = 2 * this.#mean / this.#total;
+  }
+
+  setSuspended(entry: number, suspended: boolean): void {
+    if (!this.weights[entry] || this.suspended[entry] === suspended) return;
+    this.suspended[entry] = suspended;
+    if (suspended) return;
+    const excess = Math.max(0, this.credits[entry]! - 16 * this.#mean);
+    const others = this.weights.reduce((sum, weight, i) => sum + (i === entry ? 0 : weight), 0);
+    this.credits[entry]! -= excess;
+    if (others === 0) {
+      this.pot += excess;
+      return;
+    }
+    this.#lead -= excess / others;
+    this.weights.forEach((weight, i) => {
+      if (i !== entry) this.credits[i]! += excess * weight / others;
+    });
   }
 
   /** Credits a packet and fails unless `drawn` is the entry that `chance` points at. */
@@ -320,17 +442,20 @@ class Twin {
   }
 
   #assertPointed(drawn: number, chance: number, avoid: readonly number[]): void {
-    const others = this.weights.map((weight, i) => avoid.includes(i) ? 0 : weight);
-    const owed = this.weights.map((weight, i) => this.credits[i]! + weight * this.#lead);
+    const open = this.weights.map((weight, i) => this.suspended[i] ? 0 : weight);
+    const others = open.map((weight, i) => avoid.includes(i) ? 0 : weight);
+    const owed = open.map((weight, i) =>
+      weight > 0 ? this.credits[i]! + weight * this.#lead : -Infinity
+    );
     const byWeight = avoid.length > 0 && others.some((weight) => weight > 0);
-    const tickets = byWeight ? others : owed.map((count) => Math.max(0, count));
-    const sum = tickets.reduce((a, b) => a + b, 0);
-    if (sum < 1e-6) {
-      const perWeight = owed.map((count, i) =>
-        this.weights[i]! > 0 ? count / this.weights[i]! : -Infinity
-      );
-      return assertAlmostEquals(perWeight[drawn]!, Math.max(...perWeight), 1e-6);
+    let tickets = byWeight ? others : owed.map((count) => Math.max(0, count));
+    if (tickets.every((count) => count < 1e-6)) {
+      const perWeight = owed.map((count, i) => count / this.weights[i]!);
+      if (perWeight[drawn]! >= Math.max(...perWeight) - 1e-6) return;
+      assert(this.suspended.includes(true), "the one that is owed the most");
+      tickets = open;
     }
+    const sum = tickets.reduce((a, b) => a + b, 0);
     const from = tickets.slice(0, drawn).reduce((a, b) => a + b, 0);
     const margin = 1e-6 * (1 + sum);
     assert(
@@ -350,20 +475,33 @@ Deno.test("lottery does exactly what a simple twin does, whatever comes, and los
       lottery.setWeight(entry, weight);
       twin.setWeight(entry, weight);
     };
+    const suspend = (entry: number, suspended: boolean) => {
+      lottery.setSuspended(entry, suspended);
+      twin.setSuspended(entry, suspended);
+    };
     for (let entry = 0; entry < 12; entry++) set(entry, 0.5 + 4 * random());
     let total = 0;
+    let closed = 0;
     for (let step = 0; step < 10_000; step++) {
       if (pick(10) === 0) set(pick(12), pick(3) === 0 ? 0 : 0.5 + 4 * random());
       if (pick(1000) === 0) { for (let entry = 0; entry < 12; entry++) set(entry, 0); }
-      if (lottery.size === 0) continue;
+      if (pick(4) === 0) suspend(pick(12), pick(3) === 0);
+      if (pick(300) === 0) { for (let entry = 0; entry < 12; entry++) suspend(entry, true); }
       const messages = logUniform(random);
       const avoid = pick(20) === 0 ? [pick(12), pick(12)] : [];
       const chance = random();
-      twin.check(messages, lottery.draw(messages, () => chance, avoid), chance, avoid);
+      const drawn = lottery.draw(messages, () => chance, avoid);
+      if (drawn < 0) {
+        assert(twin.weights.every((weight, i) => weight === 0 || twin.suspended[i]));
+        closed++;
+        continue;
+      }
+      twin.check(messages, drawn, chance, avoid);
       total += messages;
     }
     const left = twin.credits.reduce((a, b) => a + b, twin.pot);
     assertLess(Math.abs(left), 1e-9 * total, `seed ${seed}`);
+    assert(closed > 10 && closed < 5000, `nobody could be drawn ${closed} times`);
   }
 });
 

@@ -211,19 +211,117 @@ Deno.test("queue.oldestAgeSeconds() is of what waits longest, put back and delay
   queue.close();
 });
 
+Deno.test("queue.oldestAgeSeconds() counts what waits in a lane, and a replayed packet anew", () => {
+  const { queue, clock } = setup();
+  const [drawn, dead] = [createPacket(), createPacket()];
+  queue.accept(drawn);
+  assertEquals(queue.channel.poll(), drawn);
+  clock.advance(3000);
+  assertEquals(queue.oldestAgeSeconds(), 3, "taken, and not begun");
+  queue.bury(startOne(queue, dead), VERDICT);
+  queue.start(drawn);
+  assertEquals(queue.oldestAgeSeconds(), 0, "in flight");
+  queue.deliver(drawn);
+  clock.advance(4000);
+  queue.replay({});
+  assertEquals(queue.oldestAgeSeconds(), 0);
+  clock.advance(1000);
+  assertEquals(queue.oldestAgeSeconds(), 1);
+});
+
 Deno.test("queue.roomAgain() wakes when there is room, and gives up after its time", async () => {
   const { queue, clock } = setup({ capacity: 1 });
   const packet = createPacket();
   queue.accept(packet);
-  const waiting = [queue.roomAgain(50), queue.roomAgain(50)];
+  const waiting = queue.roomAgain(0, 50);
   queue.start(queue.channel.poll()!);
-  await Promise.all(waiting);
+  await waiting;
   assertEquals(clock.timers, 0);
   queue.retry(packet, 0);
-  const vain = queue.roomAgain(50);
+  const vain = queue.roomAgain(0, 50);
   clock.advance(50);
   await vain;
   assert(!queue.hasRoom());
+});
+
+Deno.test("queue.roomAgain() wakes as many as there is room for, those that wait longest first", async () => {
+  const each = memoryBytes(createPacket());
+  const { queue, clock } = setup({ capacityBytes: 4 * each });
+  const flying = Array.from({ length: 4 }, () => startOne(queue));
+  const woken: string[] = [];
+  const wait = async (name: string, bytes: number) => {
+    await queue.roomAgain(bytes, 50);
+    woken.push(name);
+  };
+  const waiting = [wait("large", 2 * each), wait("small", each), wait("last", each)];
+  queue.deliver(flying[0]!);
+  assertEquals(clock.timers, 3, "nobody passes by the first");
+  queue.deliver(flying[1]!);
+  await waiting[0];
+  assertEquals([woken, clock.timers], [["large"], 2]);
+  assert(queue.reserve(2 * each));
+  queue.deliver(flying[2]!);
+  await waiting[1];
+  clock.advance(50);
+  await waiting[2];
+  assertEquals(woken, ["large", "small", "last"]);
+});
+
+Deno.test("queue.reserve() takes from the same bytes as packets, and accept() gives back", () => {
+  const each = memoryBytes(createPacket());
+  const { queue } = setup({ capacityBytes: 2 * each });
+  assert(queue.reserve(2 * each));
+  assert(!queue.reserve(1));
+  assert(!queue.hasRoom(1));
+  assert(!queue.accept(createPacket()));
+  assert(queue.accept(createPacket(), each), "what is reserved for it counts as free for it");
+  assert(!queue.reserve(1));
+  queue.release(each);
+  assert(queue.reserve(each));
+});
+
+Deno.test("queue.isReady is false while a packet of the average size would be refused", () => {
+  const each = memoryBytes(createPacket());
+  const { queue } = setup({ capacityBytes: 3.5 * each });
+  assert(queue.isReady);
+  for (let count = 0; count < 3; count++) {
+    assert(queue.isReady);
+    queue.bury(startOne(queue), VERDICT);
+  }
+  assert(!queue.isReady);
+  assertEquals(
+    queue.fullReason,
+    "dead letters hold the memory that packets need: replay or delete them",
+  );
+  queue.deleteDead({});
+  assert(queue.isReady);
+  const crowded = setup({ capacity: 1 }).queue;
+  crowded.accept(createPacket());
+  assertEquals([crowded.isReady, crowded.fullReason], [false, "the queue is full"]);
+});
+
+Deno.test("queue.releaseDelayed() has every back-off end in time for the drain", () => {
+  const { queue, clock } = setup();
+  const [early, late] = [startOne(queue), startOne(queue)];
+  queue.retry(early, 1000);
+  queue.retry(late, 30_000);
+  queue.releaseDelayed(8000);
+  assertEquals([queue.channel.depth, clock.timers], [2, 0]);
+  for (const delayMs of [2000, 1500, 1125]) {
+    const packet = queue.channel.poll()!;
+    queue.start(packet);
+    queue.retry(packet, 30_000);
+    clock.advance(delayMs - 1);
+    assertEquals(queue.channel.depth, 1, "a quarter of the time that is left");
+    clock.advance(1);
+    assertEquals(queue.channel.depth, 2);
+  }
+  clock.advance(10_000);
+  const packet = queue.channel.poll()!;
+  queue.start(packet);
+  queue.retry(packet, 10);
+  clock.advance(10);
+  assertEquals(queue.channel.depth, 2, "a shorter back-off stays");
 });
 
 Deno.test("queue.idle() resolves once nothing is queued nor in flight, or after its time", async () => {

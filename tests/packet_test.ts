@@ -84,6 +84,22 @@ Deno.test("sealPacket() starts the books of a packet", () => {
   assertEquals(memoryBytes(packet), textOf(packet).length + PACKET_OVERHEAD_BYTES);
 });
 
+Deno.test("sealPacket() keeps no more memory than it counts", () => {
+  const text = '{"packet_id":"p","log_messages":[{}]}';
+  const roomy = new Uint8Array(16 * 1024);
+  roomy.set(encoder.encode(text));
+  const bodies = {
+    "exact": new Uint8Array([...encoder.encode(text)]),
+    "blanks that follow": new Uint8Array([...encoder.encode(text + " ".repeat(2 ** 16))]),
+    "a part of a larger buffer": roomy.subarray(0, text.length),
+  };
+  for (const [name, body] of Object.entries(bodies)) {
+    const packet = seal(body);
+    assert(packet.body.buffer.byteLength <= memoryBytes(packet), name);
+    assertEquals(textOf(packet), `${text.slice(0, -1)},"received_at":"${RECEIVED_AT}"}`);
+  }
+});
+
 Deno.test("packetBytes() parses to what came in, with received_at and packet_id, for random packets", () => {
   for (const body of goodBodies(1, 5000)) {
     const packet = seal(body);

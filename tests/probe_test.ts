@@ -105,8 +105,76 @@ Deno.test("probe() says why there was no answer: refused, or too late", async ()
   const late = ask(server.url, clock);
   await asked.promise;
   clock.advance(TIMEOUT_MS);
-  assertEquals(await late, { ok: false, detail: "no answer within 2000 ms", batches: false });
+  const verdict = await late;
   held.resolve(new Response());
+  assertEquals(verdict, { ok: false, detail: "No answer within 2000 ms", batches: false });
+});
+
+/** A server that says `text` to whoever connects, over and over if told, and never closes. */
+async function withRawServer(
+  { text, endless = false }: { text: string; endless?: boolean },
+  use: (url: string) => Promise<void>,
+): Promise<void> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const bytes = new TextEncoder().encode(text);
+  const serving = (async () => {
+    const conn = await listener.accept();
+    try {
+      await conn.read(new Uint8Array(1024));
+      do await conn.write(bytes); while (endless);
+      while (await conn.read(new Uint8Array(1024)) !== null) { /* until the prober has gone */ }
+    } catch { /* it has gone in the middle */ }
+    conn.close();
+  })();
+  await use(`http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`);
+  // Ends only when the prober has let go of its connection.
+  await serving;
+  listener.close();
+}
+
+Deno.test("probe() hangs on no endless answer and no garbage, and lets go of the connection", async () => {
+  const head = "HTTP/1.1 200 OK\r\n";
+  const rows: Record<string, [text: string, endless: boolean, ok: boolean]> = {
+    "an endless body": [`${head}\r\n${"x".repeat(4096)}`, true, true],
+    "a body without end": [
+      `${head}Content-Length: 999999999\r\n\r\n${"x".repeat(70_000)}`,
+      false,
+      true,
+    ],
+    "an endless head": [`${head}X: ${"x".repeat(70_000)}`, false, false],
+    "another protocol": ["SSH-2.0-OpenSSH_9.6\r\n\r\n", false, false],
+    "a broken length": [`${head}Content-Length: many\r\n\r\n`, false, false],
+    "bytes": ["\0\r\n\r\n".repeat(100), true, false],
+  };
+  for (const [name, [text, endless, ok]] of Object.entries(rows)) {
+    await withRawServer({ text, endless }, async (url) => {
+      const clock = new FakeClock();
+      const verdict = await ask(url, clock);
+      assertEquals([verdict.ok, verdict.batches, clock.timers], [ok, false, 0], name);
+    });
+  }
+});
+
+Deno.test("probe() goes to the analyzer itself, whatever proxy the environment names", async () => {
+  await using server = new HealthServer(() =>
+    new Response("ok", { headers: { "accept-post": "application/x-ndjson" } })
+  );
+  const program = `
+    import { probe } from "${new URL("../src/probe.ts", import.meta.url)}";
+    import { systemClock } from "${new URL("../src/clock.ts", import.meta.url)}";
+    console.log(JSON.stringify(await probe("${server.url}", { timeoutMs: 5000, clock: systemClock })));
+  `;
+  const proxy = "http://127.0.0.1:9";
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-lock", "--no-config", program],
+    env: { HTTP_PROXY: proxy, http_proxy: proxy, ALL_PROXY: proxy, NO_PROXY: "", no_proxy: "" },
+  }).output();
+  const text = new TextDecoder();
+  assertEquals(
+    text.decode(stdout).trim(),
+    '{"ok":true,"detail":"HTTP 200","batches":true}',
+    text.decode(stderr),
+  );
 });
 
 /** A prober over a real registry and a clock that is moved by hand. */
@@ -210,7 +278,7 @@ Deno.test("prober brings the next check nearer when attempts fail", async () => 
   const analyzer = setup.registry.get("a")!;
   for (let i = 0; i < 3; i++) {
     setup.registry.failed(analyzer, { kind: "retriable", failure: "connect", detail: "" }, {
-      packet: { id: "p", tried: [] as number[] } as never,
+      packet: { id: "p", tried: [] } as never,
       startedMs: setup.clock.monotonicMs(),
       undecided: false,
     });
@@ -242,7 +310,8 @@ Deno.test("prober forgets an analyzer that is removed, and asks one at its new U
   await setup.hear(2);
   assertEquals([old.paths.length, moved.paths.length], [1, 1]);
   setup.registry.remove("a");
-  assertEquals(setup.clock.timers, 0);
+  setup.clock.advance(60_000);
+  assertEquals([setup.clock.timers, old.paths.length, moved.paths.length], [0, 1, 1]);
 });
 
 Deno.test("prober.stop() ends a check under way, which says nothing", async () => {

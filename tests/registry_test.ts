@@ -48,7 +48,7 @@ class Setup {
     return this.registry.get(id)!;
   }
 
-  packet(messages = 1, tried: number[] = []): Packet {
+  packet(messages = 1, tried: string[] = []): Packet {
     const id = `packet-${this.#packets++}`;
     const shape = { messages, packetId: id, closeAt: 0, multiline: false };
     const options = { receivedAt: "", acceptedAtMs: 0, newId: () => id };
@@ -77,7 +77,12 @@ class Setup {
 
   deliver(id: string, messages = 1, times = 1): void {
     while (times-- > 0) {
-      this.registry.delivered(this.get(id), { packets: 1, messages, latencyMs: 5 });
+      this.registry.delivered(this.get(id), {
+        packets: 1,
+        messages,
+        startedMs: this.clock.monotonicMs(),
+        latencyMs: 5,
+      });
     }
   }
 
@@ -132,7 +137,7 @@ Deno.test("registry.draw() draws by weight, counts the load, and passes over the
 Deno.test("registry.draw() avoids where a packet was tried, and is undefined without analyzers", () => {
   assertEquals(new Setup().registry.draw(new Setup().packet()), undefined);
   const setup = new Setup("abc");
-  const tried = [setup.get("a").entry, setup.get("c").entry];
+  const tried = ["a", "c", "long gone"];
   for (let i = 0; i < 100; i++) {
     const analyzer = setup.registry.draw(setup.packet(1, tried))!;
     assertEquals(analyzer.id, "b");
@@ -162,7 +167,7 @@ Deno.test("registry.remove() takes effect at once; what is in flight is still co
     undefined,
   ]);
   assertEquals(count(setup.drawn(100), "b"), 100);
-  setup.registry.delivered(gone, { packets: 1, messages: 7, latencyMs: 5 });
+  setup.registry.delivered(gone, { packets: 1, messages: 7, startedMs: 50_000, latencyMs: 5 });
   assertEquals(gone.record.delivered, { packets: 1, messages: 7 });
 });
 
@@ -200,7 +205,7 @@ Deno.test("registry.put() with another URL starts afresh in health and keeps rec
   assertEquals(view.failures.connect, 3);
   assert(before.removed && !setup.get("a").removed);
   // What was in flight to the old place still counts towards the same record.
-  setup.registry.delivered(before, { packets: 1, messages: 1, latencyMs: 5 });
+  setup.registry.delivered(before, { packets: 1, messages: 1, startedMs: 50_000, latencyMs: 5 });
   assertEquals(setup.view("a").delivered, { packets: 2, messages: 6 });
 });
 
@@ -232,6 +237,98 @@ Deno.test("registry.views() tells the actual shares of the last minute, in messa
   assertEquals(actual(), [0, 0]);
 });
 
+Deno.test("registry.draw() keeps the share of one that is full for moments", () => {
+  const setup = new Setup("ab");
+  setup.registry.update(setup.get("a"), { weight: 3 });
+  const got = { a: 0, b: 0 };
+  let held = 0;
+  const draw = (hold: boolean) => {
+    const { id } = setup.registry.draw(setup.packet())!;
+    got[id as "a" | "b"]++;
+    if (id === "a" && hold) held++;
+    else setup.registry.release(setup.get(id));
+  };
+  for (let round = 0; round < 500; round++) {
+    while (held < MAX_LOAD) draw(true);
+    for (let i = 0; i < 3; i++) draw(true);
+    setup.registry.release(setup.get("a"), held);
+    held = 0;
+    for (let i = 0; i < 20; i++) draw(false);
+  }
+  // Two packets of slack, and what it was owed last.
+  assertLess(Math.abs(got.a - 0.75 * (got.a + got.b)), 5);
+});
+
+Deno.test("registry.failed() gives an analyzer the pause that it asks for", () => {
+  const setup = new Setup("abc");
+  const asks = (status: number, retryAfterMs: number) =>
+    ({ kind: "retriable", failure: "http_5xx", status, detail: "", retryAfterMs }) as const;
+  setup.fail("a", asks(503, 3000), { times: 20 });
+  assertEquals(setup.withdrawn, ["a"]);
+  const { state, eligible, share, failures } = setup.view("a");
+  assertEquals([state, eligible, share.target, failures.http_5xx], ["healthy", false, 0, 20]);
+  assertEquals(count(setup.drawn(300), "a"), 0);
+  setup.clock.advance(2999);
+  setup.fail("a", asks(429, 60_000));
+  assertEquals(count(setup.drawn(300), "a"), 0);
+  setup.clock.advance(1);
+  assertLess(Math.abs(count(setup.drawn(300), "a") - 100), 4, "what was under way asks no more");
+  assertEquals([setup.view("a").eligible, setup.clock.timers], [true, 0]);
+
+  setup.fail("a", asks(503, 0), { times: 5 });
+  assertEquals(setup.view("a").state, "ejected", "0 s is no pause");
+  setup.fail("b", asks(503, 60_000));
+  setup.registry.remove("b");
+  setup.fail("c", asks(503, 60_000));
+  assertEquals(setup.registry.draw(setup.packet()), undefined);
+  setup.registry.close();
+  assertEquals(setup.clock.timers, 0);
+});
+
+Deno.test("registry.eligibleAgain() resolves when a pause that was asked for is over", async () => {
+  const setup = new Setup("a");
+  setup.fail("a", { ...BROKEN, retryAfterMs: 1000 } as Failed);
+  let resolved = false;
+  const again = setup.registry.eligibleAgain().then(() => resolved = true);
+  setup.clock.advance(999);
+  await Promise.resolve();
+  assert(!resolved);
+  setup.clock.advance(1);
+  await again;
+});
+
+Deno.test("registry.hasOther() counts whoever is registered, in whatever state", () => {
+  const setup = new Setup("a");
+  const a = setup.get("a");
+  assert(!setup.registry.hasOther(a));
+  setup.registry.put(configOf("b"));
+  setup.registry.update(setup.get("b"), { paused: true });
+  assert(setup.registry.hasOther(a));
+  setup.registry.remove("a");
+  assert(setup.registry.hasOther(a), "the one that is left is another");
+  setup.registry.remove("b");
+  assert(!setup.registry.hasOther(a));
+});
+
+Deno.test("registry.view() is one of views(), and reads no other's latencies", () => {
+  const setup = new Setup();
+  let read = 0;
+  for (let i = 0; i < 1000; i++) {
+    setup.registry.put(configOf(`analyzer-${i}`, { weight: 1 + i }));
+    const { latency } = setup.get(`analyzer-${i}`).record;
+    const original = latency.read.bind(latency);
+    latency.read = (nowMs) => {
+      read++;
+      return original(nowMs);
+    };
+    setup.deliver(`analyzer-${i}`, 1 + i % 7);
+  }
+  const one = setup.registry.view("analyzer-500");
+  assertEquals(read, 1);
+  assertEquals(one, setup.view("analyzer-500"));
+  assertEquals(setup.registry.view("nobody"), undefined);
+});
+
 Deno.test("registry.views() calls an analyzer full only once it has been so for a second", () => {
   const setup = new Setup("ab");
   while (setup.registry.draw(setup.packet())) { /* until both are full */ }
@@ -254,6 +351,22 @@ Deno.test("registry lets the 5xx class eject half at most and never the last", (
     const out = setup.registry.views().filter(({ state }) => state === "ejected").length;
     assertEquals(out, most, ids);
   }
+});
+
+Deno.test("registry lets the 5xx class eject half of those that are not down, however many are", () => {
+  const setup = new Setup("abcdefgh");
+  for (const id of "efgh") setup.fail(id, REFUSED, { times: 3 });
+  for (const id of "abcd") setup.fail(id, BROKEN, { times: 20 });
+  const out = "abcd".split("").filter((id) => setup.view(id).state === "ejected");
+  assertEquals(out, ["a", "b"]);
+  // One after the other comes back and fails: with six in use a third may go, with eight a fourth.
+  for (const id of "efgh") {
+    setup.readmit(id);
+    setup.probe(id, true, { times: 3 });
+    setup.fail(id, BROKEN, { times: 20 });
+  }
+  const all = setup.registry.views().filter(({ state }) => state === "ejected");
+  assertEquals(all.map(({ id }) => id), ["a", "b", "f", "h"]);
 });
 
 Deno.test("registry counts no paused analyzer among those that are left", () => {
@@ -303,7 +416,7 @@ Deno.test("registry.failed() counts every failure, but health hears only of the 
   setup.fail("a", busy, { times: 20 });
   setup.fail("a", rejected, { times: 20 });
   for (let i = 0; i < 20; i++) {
-    const packet = setup.packet(1, [setup.get("b").entry]);
+    const packet = { ...setup.packet(1, ["b"]), attempts: 1 };
     setup.fail("a", BROKEN, { packet });
   }
   setup.registry.failed(setup.get("a"), REFUSED, {
@@ -408,7 +521,10 @@ function disturb(setup: Setup, inFlight: Analyzer[]): void {
   } else if (inFlight.length > 0) {
     const [settled] = inFlight.splice(pick(inFlight.length), 1);
     if (kind === 9) setup.fail(settled!, random() < 0.5 ? REFUSED : BROKEN);
-    else registry.delivered(settled!, { packets: 1, messages: 3, latencyMs: 1 });
+    else {
+      const startedMs = clock.monotonicMs();
+      registry.delivered(settled!, { packets: 1, messages: 3, startedMs, latencyMs: 1 });
+    }
     registry.release(settled!);
   }
 }

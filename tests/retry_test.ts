@@ -14,9 +14,17 @@ const MALFORMED: Failed = { kind: "rejected", failure: "http_4xx", status: 400, 
 /** The next step at the highest back-off that chance can give. */
 function next(
   outcome: Failed,
-  { attempts = 0, rejections = 0, policy = POLICY, random = () => 1 },
+  {
+    attempts = 0,
+    rejections = 0,
+    policy = POLICY,
+    random = () => 1,
+    isNew = true,
+    isLast = false,
+    isAlone = true,
+  },
 ) {
-  return nextStep(outcome, { attempts, rejections }, { policy, random });
+  return nextStep(outcome, { attempts, rejections }, { policy, random, isNew, isLast, isAlone });
 }
 
 Deno.test("nextStep() backs off exponentially from the interval to 30 s", () => {
@@ -72,8 +80,29 @@ Deno.test("nextStep() tries a rejected packet once elsewhere, then gives it up",
   assertEquals(next(BROKEN, { attempts: 1, rejections: 1 }).kind, "retry");
 });
 
-Deno.test("nextStep() waits for as long as an analyzer asks, and no less than the back-off", () => {
-  const asked = (retryAfterMs: number): Failed => ({ ...BROKEN, retryAfterMs } as Failed);
-  assertEquals(next(asked(7000), {}), { kind: "retry", delayMs: 7000, attempts: 1 });
-  assertEquals(next(asked(0), {}), { kind: "retry", delayMs: 200, attempts: 1 });
+Deno.test("nextStep() does not take two rejections by one analyzer for the word of two", () => {
+  const again = { attempts: 1, rejections: 1, isNew: false };
+  assertEquals(next(MALFORMED, again), { kind: "retry", delayMs: 400, attempts: 2 });
+  assertEquals(next(MALFORMED, { ...again, attempts: 5 }), {
+    kind: "give_up",
+    reason: "retries_exhausted",
+  });
+});
+
+Deno.test("nextStep() gives a rejected packet up at once where nobody else is left to ask", () => {
+  for (const isNew of [true, false]) {
+    assertEquals(next(MALFORMED, { isNew, isLast: true }), { kind: "give_up", reason: "rejected" });
+  }
+  assertEquals(next(BROKEN, { isLast: true }).kind, "retry");
+});
+
+Deno.test("nextStep() gives no packet up for the failure of a batch", () => {
+  const policy = { ...POLICY, maxRetries: 0 };
+  assertEquals(next(BROKEN, { policy, isAlone: false }).kind, "retry");
+  assertEquals(next(BROKEN, { policy, attempts: 1 }).kind, "give_up");
+});
+
+Deno.test("nextStep() keeps to the back-off: a pause that was asked for is the analyzer's", () => {
+  const asked = { ...BROKEN, retryAfterMs: 7000 } as Failed;
+  assertEquals(next(asked, {}), { kind: "retry", delayMs: 200, attempts: 1 });
 });

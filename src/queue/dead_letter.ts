@@ -4,7 +4,7 @@
  * Owned by the queue, which keeps the books. Oldest first.
  */
 
-import type { Packet } from "../packet.ts";
+import { memoryBytes, type Packet } from "../packet.ts";
 
 export type DeadReason = "retries_exhausted" | "rejected";
 
@@ -38,13 +38,20 @@ export class DeadLetters {
   readonly #letters = new Set<DeadLetter>();
   /** Ids are the agents' own, so two packets may share one. */
   readonly #byId = new Map<string, Set<DeadLetter>>();
+  #heldBytes = 0;
 
   get size(): number {
     return this.#letters.size;
   }
 
+  /** Memory that their packets hold. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   add(letter: DeadLetter): void {
     this.#letters.add(letter);
+    this.#heldBytes += memoryBytes(letter.packet);
     const same = this.#byId.get(letter.packet.id);
     if (same) same.add(letter);
     else this.#byId.set(letter.packet.id, new Set([letter]));
@@ -72,6 +79,7 @@ export class DeadLetters {
 
   #remove(letter: DeadLetter): void {
     this.#letters.delete(letter);
+    this.#heldBytes -= memoryBytes(letter.packet);
     const { id } = letter.packet;
     const same = this.#byId.get(id)!;
     same.delete(letter);

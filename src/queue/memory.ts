@@ -10,16 +10,24 @@
 import { Channel } from "../channel.ts";
 import type { Cancel, Clock } from "../clock.ts";
 import { Heap } from "../heap.ts";
-import { memoryBytes, type Packet, type PacketState } from "../packet.ts";
+import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, type PacketState } from "../packet.ts";
+import { Arrivals } from "./arrivals.ts";
 import { DeadLetters, type Selection, type Verdict } from "./dead_letter.ts";
 import { Ledger } from "./ledger.ts";
 
 export interface QueueOptions {
   /** Packets that may be queued: waiting, or waiting for a retry. */
   readonly capacity: number;
-  /** Bytes that accepted and undelivered packets may hold, dead letters included. */
+  /** Bytes that bodies under way and undelivered packets may hold, dead letters included. */
   readonly capacityBytes: number;
 }
+
+/** While draining, a failed packet is tried again after this part of the time that is left. */
+const DRAIN_RETRY_PART = 1 / 4;
+const MIN_DRAIN_RETRY_MS = 50;
+
+/** What wakes each of those that wait, and the bytes it waits for; longest waiting first. */
+type Waiters = Map<() => void, number>;
 
 export class MemoryQueue {
   readonly durability = "memory";
@@ -33,11 +41,15 @@ export class MemoryQueue {
   readonly #clock: Clock;
   /** Packets that wait out their back-off, by due time. */
   readonly #delayed = new Heap<Packet>();
+  readonly #arrivals = new Arrivals();
+  /** Bytes reserved for bodies that are being read. */
+  #reservedBytes = 0;
+  #drainUntilMs = Infinity;
   #cancelWake: Cancel | undefined;
   #wakeAtMs = Infinity;
   #closed = false;
-  readonly #roomWaiters = new Set<() => void>();
-  readonly #idleWaiters = new Set<() => void>();
+  readonly #roomWaiters: Waiters = new Map();
+  readonly #idleWaiters: Waiters = new Map();
 
   constructor(options: QueueOptions, clock: Clock) {
     this.#options = options;
@@ -53,22 +65,56 @@ export class MemoryQueue {
     return this.#options.capacityBytes;
   }
 
-  /** Whether a packet of this size would be let in now. */
+  /** Whether this much would be let in now, as one packet. */
   hasRoom(bytes = 0): boolean {
     return this.ledger.count("queued").packets < this.#options.capacity &&
-      this.ledger.heldBytes + bytes <= this.#options.capacityBytes;
+      bytes <= this.#freeBytes();
   }
 
-  /** Lets a packet in, or says no because the queue is full. What is let in is never dropped. */
-  accept(packet: Packet): boolean {
-    if (!this.hasRoom(memoryBytes(packet)) || !this.channel.offer(packet)) return false;
-    this.ledger.accept(packet);
+  /** Whether a packet of the average size would be let in now. */
+  get isReady(): boolean {
+    const { packets, bytes } = this.ledger.accepted;
+    return this.hasRoom(packets === 0 ? 0 : bytes / packets + PACKET_OVERHEAD_BYTES);
+  }
+
+  /** What a refusal is due to, in words. */
+  get fullReason(): string {
+    const lacksBytes = this.ledger.count("queued").packets < this.capacity;
+    return lacksBytes && this.deadLetters.heldBytes > this.capacityBytes / 2
+      ? "dead letters hold the memory that packets need: replay or delete them"
+      : "the queue is full";
+  }
+
+  /** Takes memory for a body that is going to be read. */
+  reserve(bytes: number): boolean {
+    if (bytes > this.#freeBytes()) return false;
+    this.#reservedBytes += bytes;
     return true;
   }
 
-  /** Resolves when there may be room again, at the latest after `timeoutMs`. */
-  roomAgain(timeoutMs: number): Promise<void> {
-    return waitIn(this.#roomWaiters, this.#clock, timeoutMs);
+  /** Gives back memory that was reserved. */
+  release(bytes: number): void {
+    this.#reservedBytes -= bytes;
+    this.#signal();
+  }
+
+  /**
+   * Lets a packet in, or says no because the queue is full. What is let in is never dropped.
+   *
+   * @param reservedBytes what is reserved for its body: given back if it is let in
+   */
+  accept(packet: Packet, reservedBytes = 0): boolean {
+    if (!this.hasRoom(memoryBytes(packet) - reservedBytes)) return false;
+    if (!this.channel.offer(packet)) return false;
+    this.#reservedBytes -= reservedBytes;
+    this.ledger.accept(packet);
+    this.#arrivals.add(packet);
+    return true;
+  }
+
+  /** Resolves when there may be room for so many bytes, at the latest after `timeoutMs`. */
+  roomAgain(bytes: number, timeoutMs: number): Promise<void> {
+    return this.#waitIn(this.#roomWaiters, { bytes, timeoutMs });
   }
 
   /** Its attempt begins. */
@@ -80,6 +126,7 @@ export class MemoryQueue {
   /** An analyzer has it. */
   deliver(packet: Packet): void {
     this.#move(packet, "in_flight", "delivered");
+    this.#arrivals.delete(packet);
     this.#signal();
   }
 
@@ -88,7 +135,8 @@ export class MemoryQueue {
     this.#move(packet, "in_flight", "queued");
     this.retries++;
     if (delayMs <= 0) return this.channel.putBack(packet);
-    const dueMs = this.#clock.monotonicMs() + delayMs;
+    const nowMs = this.#clock.monotonicMs();
+    const dueMs = nowMs + Math.min(delayMs, this.#longestDelayMs(nowMs));
     this.#delayed.push(dueMs, packet);
     if (dueMs < this.#wakeAtMs && !this.#closed) this.#wakeAt(dueMs);
   }
@@ -104,6 +152,7 @@ export class MemoryQueue {
   /** It is given up, and kept as a dead letter. */
   bury(packet: Packet, verdict: Verdict): void {
     this.#move(packet, "in_flight", "dead");
+    this.#arrivals.delete(packet);
     const since = new Date(this.#clock.wallMs()).toISOString();
     this.deadLetters.add({ ...verdict, packet, since, attempts: packet.attempts + 1 });
     this.#signal();
@@ -113,8 +162,11 @@ export class MemoryQueue {
   replay(selection: Selection): number {
     const letters = this.deadLetters.takeAll(selection);
     // What is put back last comes out first: so the oldest is.
+    const nowMs = this.#clock.monotonicMs();
     for (const { packet } of letters.toReversed()) {
       this.#move(packet, "dead", "queued");
+      packet.acceptedAtMs = nowMs;
+      this.#arrivals.add(packet);
       packet.attempts = 0;
       packet.rejections = 0;
       packet.tried = [];
@@ -131,12 +183,18 @@ export class MemoryQueue {
     return letters.length;
   }
 
-  /** The age of the packet that has waited longest here, in seconds; 0 when none waits. */
+  /** The age of the packet that has been queued longest, wherever it waits, in seconds. */
   oldestAgeSeconds(): number {
-    let oldestMs = Infinity;
-    for (const packet of this.channel.front()) oldestMs = Math.min(oldestMs, packet.acceptedAtMs);
-    for (const packet of this.#delayed.values()) oldestMs = Math.min(oldestMs, packet.acceptedAtMs);
-    return oldestMs === Infinity ? 0 : (this.#clock.monotonicMs() - oldestMs) / 1000;
+    const oldest = this.#arrivals.oldestQueued();
+    return oldest ? (this.#clock.monotonicMs() - oldest.acceptedAtMs) / 1000 : 0;
+  }
+
+  /** Lets no back-off outlast the drain: what waits one out is due now, and later ones are cut. */
+  releaseDelayed(drainMs: number): void {
+    this.#drainUntilMs = this.#clock.monotonicMs() + drainMs;
+    this.#cancelWake?.();
+    this.#wakeAtMs = Infinity;
+    this.#releaseDue(Infinity);
   }
 
   /** Resolves when nothing is queued and nothing in flight, at the latest after `timeoutMs`. */
@@ -146,7 +204,7 @@ export class MemoryQueue {
       if (this.#isIdle()) return true;
       const leftMs = deadlineMs - this.#clock.monotonicMs();
       if (leftMs <= 0) return false;
-      await waitIn(this.#idleWaiters, this.#clock, leftMs);
+      await this.#waitIn(this.#idleWaiters, { bytes: 0, timeoutMs: leftMs });
     }
   }
 
@@ -169,42 +227,60 @@ export class MemoryQueue {
     this.ledger.move(packet, to);
   }
 
+  #freeBytes(): number {
+    return this.capacityBytes - this.ledger.heldBytes - this.#reservedBytes;
+  }
+
+  #longestDelayMs(nowMs: number): number {
+    return Math.max(MIN_DRAIN_RETRY_MS, (this.#drainUntilMs - nowMs) * DRAIN_RETRY_PART);
+  }
+
   /** Wakes whoever waits for room, and for the end. */
   #signal(): void {
-    if (this.#roomWaiters.size > 0 && this.hasRoom()) wakeAll(this.#roomWaiters);
-    if (this.#idleWaiters.size > 0 && this.#isIdle()) wakeAll(this.#idleWaiters);
+    if (this.#roomWaiters.size > 0) this.#wakeForRoom();
+    if (this.#idleWaiters.size > 0 && this.#isIdle()) {
+      for (const wake of this.#idleWaiters.keys()) wake();
+    }
+  }
+
+  /** Wakes as many as there is room for. */
+  #wakeForRoom(): void {
+    let packets = this.capacity - this.ledger.count("queued").packets;
+    let bytes = this.#freeBytes();
+    for (const [wake, needed] of this.#roomWaiters) {
+      packets--;
+      bytes -= needed;
+      if (packets < 0 || bytes < 0) return;
+      wake();
+    }
+  }
+
+  #waitIn(waiters: Waiters, { bytes, timeoutMs }: { bytes: number; timeoutMs: number }) {
+    return new Promise<void>((resolve) => {
+      const wake = () => {
+        cancel();
+        waiters.delete(wake);
+        resolve();
+      };
+      const cancel = this.#clock.after(timeoutMs, wake);
+      waiters.set(wake, bytes);
+    });
   }
 
   #wakeAt(dueMs: number): void {
     this.#cancelWake?.();
     this.#wakeAtMs = dueMs;
-    this.#cancelWake = this.#clock.after(Math.max(0, dueMs - this.#clock.monotonicMs()), () => {
+    const nowMs = this.#clock.monotonicMs();
+    this.#cancelWake = this.#clock.after(Math.max(0, dueMs - nowMs), () => {
       this.#wakeAtMs = Infinity;
-      this.#releaseDue();
+      this.#releaseDue(this.#clock.monotonicMs());
     });
   }
 
-  #releaseDue(): void {
-    const nowMs = this.#clock.monotonicMs();
+  #releaseDue(untilMs: number): void {
     for (let due = this.#delayed.peekKey(); due !== undefined; due = this.#delayed.peekKey()) {
-      if (due > nowMs) return this.#wakeAt(due);
+      if (due > untilMs) return this.#wakeAt(due);
       this.channel.putBack(this.#delayed.pop()!);
     }
   }
-}
-
-function waitIn(waiters: Set<() => void>, clock: Clock, timeoutMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      cancel();
-      waiters.delete(done);
-      resolve();
-    };
-    const cancel = clock.after(timeoutMs, done);
-    waiters.add(done);
-  });
-}
-
-function wakeAll(waiters: Set<() => void>): void {
-  for (const wake of [...waiters]) wake();
 }

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { makePacket } from "../support/agent.ts";
+import { submit } from "../support/submit.ts";
 import { startSystem, type System } from "../support/system.ts";
 
 const PATH = "/api/v1/dead-letters";
@@ -27,7 +28,7 @@ Deno.test("dead letters are listed oldest first, in pages", async () => {
   assertEquals(letter, {
     packet_id: letter.packet_id,
     reason: "rejected",
-    attempts: 2,
+    attempts: 1,
     analyzer: "analyzer1",
     detail: "HTTP 422",
     messages: 2,
@@ -120,4 +121,28 @@ Deno.test("an order about dead letters must say which", async () => {
   }
   assertEquals((await system.call("GET", PATH)).json.total, 1);
   await system.conservation();
+});
+
+Deno.test("dead letters that fill the memory make the distributor unready, which says so", async () => {
+  const flags = ["--retry-interval=0", "--queue-bytes=64KiB", "--max-body=32KiB"];
+  await using system = await startSystem({ weights: [1], flags });
+  await system.fleet.get("analyzer1").faults.set({ rejectMessage: POISON, errorCode: 422 });
+  const text = POISON + "x".repeat(3000);
+  for (let count = 0; system.agent.refusals.length === 0; count++) {
+    await system.agent.post(makePacket(`bad-${count}`, 1, text));
+    await system.settles();
+  }
+  const refused = await submit(system, makePacket("more", 1, text).body);
+  assertEquals([refused.status, refused.json.code], [503, "QUEUE_FULL"]);
+  assertStringIncludes(refused.json.detail, "Dead letters hold the memory");
+  const unready = await system.call("GET", "/readyz");
+  assertEquals(unready.status, 503);
+  assertStringIncludes(unready.json.reason, "dead letters hold the memory that packets need");
+  const ids = await system.deadIds();
+  const [first, ...rest] = ids;
+  await system.call("DELETE", `${PATH}/${first}`);
+  assertEquals((await system.call("GET", "/readyz")).status, 200);
+  await system.call("DELETE", PATH, { ids: rest });
+  assertEquals(await system.agent.post(makePacket("good")), 202);
+  await system.conservation({ deleted: ids });
 });

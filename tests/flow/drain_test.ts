@@ -112,6 +112,27 @@ Deno.test("SIGTERM does not wait for a half-sent body", async () => {
   await assertStopped(program, { undelivered: 0 });
 });
 
+Deno.test("SIGTERM tries packets that wait out a long back-off at once", async () => {
+  const flags = ["--retry-interval=24h", "--max-retries=1000", "--drain-timeout=20s"];
+  const { program, url } = await startDistributorProgram(flags);
+  await using _program = program;
+  const fleet = new Fleet();
+  const ill = await fleet.add("ill", 1, { faults: { errorRate: 1, errorCode: 429 } });
+  await register(url, { id: "ill", url: ill.url });
+  const agent = await queueUp(url, 20);
+  await eventually(async () => (await readJson(`${url}/api/v1/metrics`)).retries >= 20, {
+    name: "all have failed once",
+  });
+  await ill.faults.clear();
+  program.signal("SIGTERM");
+  const { code, tookMs } = await program.exits();
+  assertEquals(code, 0);
+  assertLess(tookMs, 5000);
+  await assertStopped(program, { undelivered: 0 });
+  assertConserved({ agent, seen: fleet.seen(), dead: [], queued: 0 });
+  await fleet.close();
+});
+
 Deno.test("SIGTERM counts what is cut off at the deadline as left, not as failed", async () => {
   const { program, url } = await startDistributorProgram([
     "--drain-timeout=300ms",
@@ -170,6 +191,20 @@ Deno.test("SIGHUP takes over the config file's analyzers, and nothing of a broke
     await program.logs("config file read again");
     assertEquals(await weights(), [["a", 2], ["by-hand", 1], ["b", 3]]);
 
+    // What the file says as before stays as the API has changed it.
+    await fetch(`${url}/api/v1/analyzers/a`, {
+      method: "PATCH",
+      headers: JSON_TYPE,
+      body: JSON.stringify({ weight: 0.1 }),
+    }).then((response) => response.body?.cancel());
+    await write({ analyzers: [{ ...a, weight: 2 }, { ...b, weight: 4 }] });
+    program.signal("SIGHUP");
+    await eventually(async () => (await weights())[2][1] === 4, { name: "b weighs 4" });
+    assertEquals(await weights(), [["a", 0.1], ["by-hand", 1], ["b", 4]]);
+    await write({ analyzers: [{ ...a, weight: 2 }, b] });
+    program.signal("SIGHUP");
+    await eventually(async () => (await weights())[2][1] === 3, { name: "b weighs 3" });
+
     const broken: unknown[] = ["not an object", { analyzers: [{ ...b, weight: 0 }] }, { nope: 1 }];
     for (const [i, config] of broken.entries()) {
       await write(config);
@@ -178,7 +213,7 @@ Deno.test("SIGHUP takes over the config file's analyzers, and nothing of a broke
         program.events().filter(({ event }) => event === "config file not taken over");
       await eventually(() => refused().length === i + 1, { name: "the broken file is logged" });
       assertEquals(refused()[i]!["level"], "error");
-      assertEquals(await weights(), [["a", 2], ["by-hand", 1], ["b", 3]]);
+      assertEquals(await weights(), [["a", 0.1], ["by-hand", 1], ["b", 3]]);
     }
 
     await write({ analyzers: [b] });

@@ -105,7 +105,7 @@ async function poison(errorCode: number, batches: boolean): Promise<void> {
   assert([...system.fleet.seen().values()].every((times) => times === 1), "nothing came twice");
 }
 
-for (const errorCode of [400, 500]) {
+for (const errorCode of [400, 404, 413, 500, 503]) {
   for (const batches of [true, false]) {
     const how = batches ? "in batches" : "one by one";
     Deno.test(`poison refused with ${errorCode} ${how} becomes dead letters and ejects nobody`, () =>
@@ -113,24 +113,103 @@ for (const errorCode of [400, 500]) {
   }
 }
 
-Deno.test("429 with Retry-After is honoured and is nobody's fault", async () => {
-  await using recorder = new Recorder();
-  await using system = await startSystem({ flags: ["--retry-interval=1ms"] });
-  await system.register({ id: "busy", url: recorder.url, weight: 1 });
-  const first = new Map<string, Delivery>();
-  recorder.answer = (delivery) => {
-    if (first.has(delivery.id)) return new Response();
-    first.set(delivery.id, delivery);
+/** An analyzer that takes batches, and does to those with poison what the test says. */
+class Sensitive implements AsyncDisposable {
+  readonly seen = new Map<string, number>();
+  readonly #controller = new AbortController();
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor(suffer: () => Response | Promise<Response>) {
+    this.#server = Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      signal: this.#controller.signal,
+      onListen() {},
+    }, async (request) => {
+      if (request.method === "GET") {
+        return new Response("ok", { headers: { "accept-post": "application/x-ndjson" } });
+      }
+      const text = await request.text();
+      if (text.includes("POISON")) return await suffer();
+      for (const line of text.trimEnd().split("\n")) {
+        const id = JSON.parse(line).packet_id;
+        this.seen.set(id, (this.seen.get(id) ?? 0) + 1);
+      }
+      return new Response();
+    }) as Deno.HttpServer<Deno.NetAddr>;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#controller.abort();
+    await this.#server.finished;
+  }
+}
+
+/** An answer whose connection breaks before it is whole. */
+function breakOff(): Response {
+  const nothing = new ReadableStream({ start: (controller) => controller.close() });
+  return new Response(nothing, { headers: { "content-length": "10" } });
+}
+
+const SUFFERINGS: Record<string, () => Response | Promise<Response>> = {
+  "cut the connection": breakOff,
+  "never answer": () => new Promise(() => {}),
+};
+
+for (const [how, suffer] of Object.entries(SUFFERINGS)) {
+  Deno.test(`poison that makes analyzers ${how} dies alone and ejects nobody`, async () => {
+    await using first = new Sensitive(suffer);
+    await using second = new Sensitive(suffer);
+    await using system = await startSystem({
+      flags: ["--retry-interval=20ms", "--attempt-timeout=300ms"],
+    });
+    await system.register({ id: "first", url: first.url, weight: 1 });
+    await system.register({ id: "second", url: second.url, weight: 1 });
+    const all = packets("food", 2000);
+    all.splice(1000, 0, makePacket("poison", 1, "POISON"));
+    await system.agent.sendAll(all, 64);
+    await system.settles();
+    assertEquals(await system.deadIds(), ["poison"]);
+    assertEquals(ejections(system), 0);
+    await system.conservation({ seen: () => new Map([...first.seen, ...second.seen]) });
+  });
+}
+
+Deno.test("429 with Retry-After gives the analyzer a pause; its share goes to the other", async () => {
+  await using busy = new Recorder();
+  await using calm = new Recorder();
+  await using system = await startSystem({ flags: ["--retry-interval=20ms"] });
+  await system.register({ id: "busy", url: busy.url, weight: 1 });
+  await system.register({ id: "calm", url: calm.url, weight: 1 });
+  const refused: Delivery[] = [];
+  const isOver = (atMs: number) => refused.length > 0 && atMs >= refused[0]!.atMs + 990;
+  busy.answer = (delivery) => {
+    if (isOver(delivery.atMs)) return new Response();
+    refused.push(delivery);
     return new Response(null, { status: 429, headers: { "retry-after": "1" } });
   };
-  await system.agent.sendAll(packets("busy", 20));
-  await system.conservation({ seen: () => recorder.seen() });
-  assertEquals(recorder.deliveries.length, 40);
-  for (const { id, headers, atMs } of recorder.deliveries.slice(20)) {
-    assertEquals(headers.get("x-attempt"), "2");
-    assertGreaterOrEqual(atMs - first.get(id)!.atMs, 990);
-  }
+  const load = system.agent.startLoad({
+    ratePerSecond: 300,
+    next: (number) => makePacket(`busy-${number}`),
+  });
+  await eventually(() => busy.seen().size > 50, { name: "it works again" });
+  await load.stop();
+  await system.conservation({ seen: () => new Map([...busy.seen(), ...calm.seen()]) });
   assertEquals([ejections(system), await system.deadIds()], [0, []]);
+
+  const startMs = refused[0]!.atMs;
+  // Those that were under way when the first answer came.
+  assertEquals(refused.filter(({ atMs }) => atMs > startMs + 200), []);
+  const meanwhile = calm.deliveries.filter(({ atMs }) => atMs > startMs && !isOver(atMs));
+  assertGreater(meanwhile.length, 200, "most of what came within a second");
+  for (const { id } of refused) {
+    const again = meanwhile.find((delivery) => delivery.id === id);
+    assertEquals(again?.headers.get("x-attempt"), "2", "tried elsewhere at once");
+  }
 });
 
 Deno.test("redirects are never followed, neither by deliveries nor by health checks", async () => {

@@ -16,13 +16,25 @@ const ROOT = new URL("../../", import.meta.url);
 /** One line of a program's JSON log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
+export interface ProgramOptions {
+  readonly env?: Record<string, string>;
+  /** File descriptors it may have; the shell sees to it. */
+  readonly descriptors?: number;
+  /** A module that runs before it; only from source. */
+  readonly preload?: URL;
+}
+
 /** Starts a program in the project's folder. */
 export function startProgram(
   name: ProgramName,
   args: readonly string[],
-  options: { env?: Record<string, string> } = {},
+  options: ProgramOptions = {},
 ): Program {
-  const [command, ...fixed] = commandOf(name);
+  const { descriptors, preload } = options;
+  const words = commandOf(name);
+  if (preload) words.splice(2, 0, `--preload=${preload.href}`);
+  if (descriptors) words.unshift("sh", "-c", `ulimit -n ${descriptors} && exec "$@"`, "sh");
+  const [command, ...fixed] = words;
   return new Program(
     new Deno.Command(command!, {
       args: [...fixed, ...args],
@@ -38,8 +50,9 @@ export function startProgram(
 /** Starts a distributor on a free port and waits until it listens. */
 export async function startDistributorProgram(
   args: readonly string[],
+  options: ProgramOptions = {},
 ): Promise<{ program: Program; url: string }> {
-  const program = startProgram("distributor", ["--http-addr=127.0.0.1:0", ...args]);
+  const program = startProgram("distributor", ["--http-addr=127.0.0.1:0", ...args], options);
   return { program, url: await program.url() };
 }
 
