@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { Heap } from "../src/heap.ts";
 import { seededRandom } from "../src/random.ts";
 
