@@ -86,16 +86,22 @@ function start(config: Config, log: Log): Distributor {
 
 function onSignals(distributor: Distributor, log: Log): void {
   onStopSignal((signal) => {
-    log.info("draining", { signal });
+    log.info("draining", { signal, ...countLeft(distributor), next_signal: "exits at once" });
     void drain(distributor, log);
   }, (signal) => {
-    log.error("exiting at once", { signal });
+    log.error("exiting at once", { signal, ...countLeft(distributor) });
     log.flush();
     Deno.exit(1);
   });
   if (Deno.build.os !== "windows") {
     Deno.addSignalListener("SIGHUP", () => reload(distributor, log));
   }
+}
+
+/** What an end right now would leave undelivered. */
+function countLeft(distributor: Distributor): Record<string, number> {
+  const { queued, in_flight, dead_letters } = distributor.metrics();
+  return { queued: queued.packets, in_flight: in_flight.packets, dead_letters };
 }
 
 /** A fault that nobody caught is a bug; what was accepted is still delivered before the end. */
@@ -132,11 +138,13 @@ function logStopped(
   rest: Rest,
   { distributor, log }: { distributor: Distributor; log: Log },
 ): void {
-  const { accepted, delivered, dead_lettered } = distributor.metrics();
-  log[rest.packets > 0 || dead_lettered.packets > 0 ? "error" : "info"]("distributor stopped", {
+  const { accepted, delivered, dead_lettered, dead_letters } = distributor.metrics();
+  // Dead letters are in memory, so they end here too.
+  log[rest.packets > 0 || dead_letters > 0 ? "error" : "info"]("distributor stopped", {
     accepted: accepted.packets,
     delivered: delivered.packets,
     dead_lettered: dead_lettered.packets,
+    dead_letters,
     undelivered_packets: rest.packets,
     undelivered_messages: rest.messages,
   });

@@ -36,6 +36,14 @@ export interface AdminDoors {
   readonly unready: () => string | undefined;
 }
 
+/** Ends with a line break, for those who read answers on a terminal. */
+function sendJson(value: unknown, status: number = STATUS_CODE.OK): Response {
+  return new Response(`${JSON.stringify(value)}\n`, {
+    status,
+    headers: { "content-type": "application/json" },
+  });
+}
+
 /** Reads the JSON body of an order that changes something. */
 type ReadOrder = (context: Context) => Promise<unknown>;
 type OrderDoors = AdminDoors & { readonly readOrder: ReadOrder };
@@ -45,14 +53,14 @@ export function addAdminRoutes(app: Hono, doors: AdminDoors): void {
   const readOrder = createOrderReader(doors.clock);
   addAnalyzerRoutes(app, { ...doors, readOrder });
   addDeadLetterRoutes(app, { ...doors, readOrder });
-  app.get("/api/v1/metrics", (context) => context.json(doors.metrics()));
-  app.get("/health", (context) => context.json({ status: "healthy" }));
-  app.get("/livez", (context) => context.json({ status: "alive" }));
-  app.get("/readyz", (context) => {
+  app.get("/api/v1/metrics", () => sendJson(doors.metrics()));
+  app.get("/health", () => sendJson({ status: "healthy" }));
+  app.get("/livez", () => sendJson({ status: "alive" }));
+  app.get("/readyz", () => {
     const reason = doors.unready();
     return reason === undefined
-      ? context.json({ status: "ready" })
-      : context.json({ status: "unready", reason }, STATUS_CODE.ServiceUnavailable);
+      ? sendJson({ status: "ready" })
+      : sendJson({ status: "unready", reason }, STATUS_CODE.ServiceUnavailable);
   });
 }
 
@@ -64,15 +72,15 @@ function addAnalyzerRoutes(app: Hono, { registry, readOrder }: OrderDoors): void
     }
     return found;
   };
-  app.get("/api/v1/analyzers", (context) => context.json({ analyzers: registry.views() }));
-  app.get("/api/v1/analyzers/:id", (context) => context.json(view(context.req.param("id"))));
+  app.get("/api/v1/analyzers", () => sendJson({ analyzers: registry.views() }));
+  app.get("/api/v1/analyzers/:id", (context) => sendJson(view(context.req.param("id"))));
   app.post("/api/v1/analyzers", async (context) => {
     const config = parseAnalyzer(await readOrder(context));
     if (registry.size >= MAX_ANALYZERS && !registry.get(config.id)) {
       throw new ApiError("TOO_MANY_ANALYZERS", `There are ${MAX_ANALYZERS} analyzers already`);
     }
     const status = registry.put(config);
-    return context.json({
+    return sendJson({
       status,
       message: `Analyzer ${status === "created" ? "added" : "updated"} successfully`,
       analyzer: view(config.id),
@@ -83,7 +91,7 @@ function addAnalyzerRoutes(app: Hono, { registry, readOrder }: OrderDoors): void
     const change = parseAnalyzerChange(await readOrder(context));
     const analyzer = registry.get(id);
     if (analyzer) registry.update(analyzer, change);
-    return context.json({
+    return sendJson({
       status: "updated",
       message: "Analyzer updated successfully",
       analyzer: view(id),
@@ -93,7 +101,7 @@ function addAnalyzerRoutes(app: Hono, { registry, readOrder }: OrderDoors): void
     refuseCrossOrigin(context);
     const { id } = view(context.req.param("id"));
     registry.remove(id);
-    return context.json({ status: "deleted", message: "Analyzer removed successfully" });
+    return sendJson({ status: "deleted", message: "Analyzer removed successfully" });
   });
 }
 
@@ -101,7 +109,7 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
   app.get("/api/v1/dead-letters", (context) => {
     const offset = readWhole(context, "offset", { fallback: 0, max: Number.MAX_SAFE_INTEGER });
     const limit = readWhole(context, "limit", { fallback: 100, max: MAX_PAGE });
-    return context.json({
+    return sendJson({
       total: queue.deadLetters.size,
       offset,
       dead_letters: queue.deadLetters.list({ offset, limit }).map(viewDeadLetter),
@@ -117,18 +125,18 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
   });
   app.post("/api/v1/dead-letters/replay", async (context) => {
     const replayed = queue.replay(parseSelection(await readOrder(context)));
-    return context.json({ status: "replayed", replayed });
+    return sendJson({ status: "replayed", replayed });
   });
   app.delete("/api/v1/dead-letters", async (context) => {
     const deleted = queue.deleteDead(parseSelection(await readOrder(context)));
-    return context.json({ status: "deleted", deleted });
+    return sendJson({ status: "deleted", deleted });
   });
   app.delete("/api/v1/dead-letters/:id", (context) => {
     refuseCrossOrigin(context);
     const id = context.req.param("id");
     const deleted = queue.deleteDead({ ids: [id] });
     if (deleted === 0) throw noDeadLetter(id);
-    return context.json({ status: "deleted", deleted });
+    return sendJson({ status: "deleted", deleted });
   });
 }
 

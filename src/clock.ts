@@ -38,3 +38,8 @@ export function sleep(delayMs: number, clock: Clock, signal?: AbortSignal): Prom
     signal?.addEventListener("abort", done);
   });
 }
+
+/** A time for people: three decimals are as many as they read. */
+export function roundMilli(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

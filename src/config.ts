@@ -143,7 +143,7 @@ export const OPTIONS = {
   },
 } as const satisfies OptionTable;
 
-/** Flags that are about the start itself: not in the environment nor in the file. */
+/** Flags that are about the start itself: not in the file, nor but for `config` in the environment. */
 export const COMMAND_OPTIONS = {
   config: { kind: "string", help: `Config file (default ${DEFAULT_CONFIG_PATH}, if there)` },
   printConfig: {
@@ -185,7 +185,8 @@ export interface ConfigDoors {
 export function readConfig(doors: ConfigDoors): Config {
   const line = parseCommandLine(doors.args, { ...OPTIONS, ...COMMAND_OPTIONS });
   const command = parseAll(COMMAND_OPTIONS, line.written) as Command;
-  const file = command.help || command.version ? {} : readFile(command.config, doors);
+  const path = command.config ?? (doors.env("DISTRIBUTOR_CONFIG") || undefined);
+  const file = command.help || command.version ? {} : readFile(path, doors);
   const written = {} as Record<keyof Options, { text: string; source: Source }>;
   const values: Record<string, unknown> = {};
   for (const key of Object.keys(OPTIONS) as (keyof Options)[]) {

@@ -112,6 +112,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       queue,
       metrics: ingestMetrics,
       clock,
+      log,
       newId: randomId,
       maxBodyBytes: options.maxBody,
       isOpen: () => isOpen,

@@ -7,6 +7,7 @@
 import { BodyReader } from "./body.ts";
 import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
+import type { Log } from "./log.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "./packet.ts";
 import { scanFast } from "./fast_scanner.ts";
@@ -20,6 +21,7 @@ export interface IngestDoors {
   readonly queue: MemoryQueue;
   readonly metrics: IngestMetrics;
   readonly clock: Clock;
+  readonly log: Log;
   readonly newId: () => string;
   readonly maxBodyBytes: number;
   /** Whether packets are let in at all. */
@@ -53,11 +55,19 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       return accepted(packet.id, queue.durability);
     } catch (error) {
       if (reservedBytes > 0) queue.release(reservedBytes);
-      const refusal = toApiError(error);
+      const refusal = toRefusal(error, doors);
       doors.metrics.reject(refusal.code);
       return problemResponse(refusal);
     }
   };
+}
+
+/** A body that the drain cut off may come again; one that its sender left unfinished is its fault. */
+function toRefusal(error: unknown, { isOpen, log }: IngestDoors): ApiError {
+  const refusal = toApiError(error);
+  if (refusal.code === "BODY_INCOMPLETE" && !isOpen()) return draining();
+  if (refusal.code === "QUEUE_FULL") log.warn("packet refused", { reason: refusal.message });
+  return refusal;
 }
 
 /** Before the body is read, so that a full queue costs no memory for bodies. */

@@ -1,6 +1,7 @@
 /** What the distributor counts beside the queue's books, and the JSON that shows all of it. */
 
 import type { AnalyzerView } from "./analyzer.ts";
+import { roundMilli } from "./clock.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Count } from "./queue/ledger.ts";
 import type { MemoryQueue } from "./queue/memory.ts";
@@ -55,13 +56,13 @@ export function readMetrics(
       ...ledger.count("queued"),
       capacity: queue.capacity,
       capacity_bytes: queue.capacityBytes,
-      oldest_age_seconds: queue.oldestAgeSeconds(),
+      oldest_age_seconds: roundMilli(queue.oldestAgeSeconds()),
     },
     in_flight: packetsAndMessages(ledger.count("in_flight")),
     retries: queue.retries,
     dead_letters: queue.deadLetters.size,
     analyzers: rest.analyzers,
-    uptime_seconds: rest.uptimeSeconds,
+    uptime_seconds: roundMilli(rest.uptimeSeconds),
     version: rest.version,
     durability: queue.durability,
   };

@@ -7,7 +7,7 @@
  */
 
 import { Analyzer, type AnalyzerConfig, AnalyzerRecord, type AnalyzerView } from "./analyzer.ts";
-import type { Cancel, Clock } from "./clock.ts";
+import { type Cancel, type Clock, roundMilli } from "./clock.ts";
 import { Health, type HealthOptions, type Transition } from "./health.ts";
 import type { Log } from "./log.ts";
 import { Lottery } from "./lottery.ts";
@@ -280,8 +280,10 @@ export class Registry {
       this.#restTimers.delete(cancel);
       analyzer.resting = false;
       this.#renew(analyzer);
+      this.#tellAvailability();
     });
     this.#restTimers.add(cancel);
+    this.#tellAvailability();
   }
 
   #add(config: AnalyzerConfig, record = new AnalyzerRecord()): Analyzer {
@@ -399,10 +401,6 @@ function weightShown(analyzer: Analyzer, nowMs: number): number {
   return isEligibleShown(analyzer, nowMs)
     ? analyzer.weight * analyzer.health.weightFactor(nowMs)
     : 0;
-}
-
-function roundMilli(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }
 
 /** A part of a whole, without the noise of floating point; 0 of nothing. */
