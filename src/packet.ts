@@ -85,7 +85,8 @@ export function sealPacket(
   const fits = received.buffer.byteLength - shape.closeAt <= tail.length;
   return {
     id,
-    body: fits ? received : received.slice(0, shape.closeAt),
+    // Not slice(): of the Buffer that zlib gives, that is no copy.
+    body: fits ? received : new Uint8Array(received.subarray(0, shape.closeAt)),
     bodyLength: shape.closeAt,
     tail,
     messages: shape.messages,

@@ -1,3 +1,4 @@
+import { gunzipSync, gzipSync } from "node:zlib";
 import { assert, assertEquals } from "@std/assert";
 import {
   batchLength,
@@ -92,6 +93,7 @@ Deno.test("sealPacket() keeps no more memory than it counts", () => {
     "exact": new Uint8Array([...encoder.encode(text)]),
     "blanks that follow": new Uint8Array([...encoder.encode(text + " ".repeat(2 ** 16))]),
     "a part of a larger buffer": roomy.subarray(0, text.length),
+    "what zlib inflates": gunzipSync(gzipSync(encoder.encode(text + " ".repeat(2 ** 16)))),
   };
   for (const [name, body] of Object.entries(bodies)) {
     const packet = seal(body);
