@@ -5,7 +5,7 @@
  * generators' reports, and the packet ids that the analyzers print.
  */
 
-import type { AnalyzerView } from "../src/analyzer.ts";
+import type { AnalyzerView } from "../src/analyzer_view.ts";
 import { sleep, systemClock } from "../src/clock.ts";
 import { type AnalyzerId, BATCH, type Cast, IDS, type Load, WEIGHTS } from "./cast.ts";
 import { describeEvent } from "./events.ts";

@@ -1,6 +1,6 @@
 /** Draws a moment of the demo as lines of text: the live table, and the one-line status. Pure. */
 
-import type { AnalyzerView } from "../src/analyzer.ts";
+import type { AnalyzerView } from "../src/analyzer_view.ts";
 import type { MetricsView } from "../src/metrics.ts";
 import { type Reading, RECENT_SECONDS } from "./readings.ts";
 import { groupDigits, measureShares, sharesOf } from "./verdicts.ts";

@@ -5,7 +5,7 @@
  * eligible when it has room as well: only the eligible take part in the lottery.
  */
 
-import type { Health, HealthState } from "./health.ts";
+import type { Health } from "./health.ts";
 import { FAILURE_CLASSES, type FailureClass } from "./outcome.ts";
 import { WindowedHistogram, WindowedSum } from "./window.ts";
 
@@ -65,24 +65,4 @@ export class Analyzer {
   get available(): boolean {
     return !this.removed && !this.paused && !this.resting && this.health.state !== "ejected";
   }
-}
-
-/** What the API shows of an analyzer. */
-export interface AnalyzerView {
-  readonly id: string;
-  readonly url: string;
-  readonly weight: number;
-  readonly paused: boolean;
-  readonly state: HealthState;
-  /** Why the state began. */
-  readonly reason: string;
-  /** Seconds since the state began. */
-  readonly state_seconds: number;
-  readonly eligible: boolean;
-  readonly share: { target: number; actual: number; window_seconds: number };
-  readonly delivered: { packets: number; messages: number };
-  readonly failures: Record<FailureClass, number>;
-  /** Packets being posted now. */
-  readonly in_flight: number;
-  readonly latency_ms: { p50: number; p95: number; p99: number };
 }

@@ -1,6 +1,6 @@
 /** What the distributor counts beside the queue's books, and the JSON that shows all of it. */
 
-import type { AnalyzerView } from "./analyzer.ts";
+import type { AnalyzerView } from "./analyzer_view.ts";
 import { roundMilli } from "./clock.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Count } from "./queue/ledger.ts";

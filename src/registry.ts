@@ -6,20 +6,18 @@
  * exactly while it is full.
  */
 
-import { Analyzer, type AnalyzerConfig, AnalyzerRecord, type AnalyzerView } from "./analyzer.ts";
-import { type Cancel, type Clock, roundMilli } from "./clock.ts";
+import { Analyzer, type AnalyzerConfig, AnalyzerRecord } from "./analyzer.ts";
+import { type AnalyzerView, sumUp, viewAnalyzer } from "./analyzer_view.ts";
+import type { Cancel, Clock } from "./clock.ts";
 import { Health, type HealthOptions, type Transition } from "./health.ts";
 import type { Log } from "./log.ts";
 import { Lottery } from "./lottery.ts";
 import { isBusyStatus, type Outcome } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import type { Random } from "./random.ts";
-import { WINDOW_SECONDS } from "./window.ts";
 
 /** Analyzers there may be at once. */
 export const MAX_ANALYZERS = 1000;
-/** An analyzer counts as full, for those who read, once it has been so for this long. */
-const FULL_SHOWN_MS = 1000;
 /** How often weights are renewed while any analyzer is in slow start. */
 const RAMP_TICK_MS = 1000;
 /** Of those that are not paused or down, the part that may be out for its answers. */
@@ -29,13 +27,6 @@ export interface RegistryOptions {
   readonly health: HealthOptions;
   /** Packets one analyzer may be drawn for and not have settled. */
   readonly maxLoad: (analyzer: Analyzer) => number;
-}
-
-/** What the shares of all analyzers are parts of. */
-interface Totals {
-  readonly nowMs: number;
-  readonly weight: number;
-  readonly recentMessages: number;
 }
 
 export class Registry {
@@ -206,14 +197,15 @@ export class Registry {
 
   /** How each analyzer stands now. */
   views(): AnalyzerView[] {
-    const totals = this.#totals();
-    return [...this.#analyzers.values()].map((analyzer) => this.#view(analyzer, totals));
+    const totals = sumUp(this.#analyzers.values(), this.#clock.monotonicMs());
+    return [...this.#analyzers.values()].map((analyzer) => viewAnalyzer(analyzer, totals));
   }
 
   /** How one analyzer stands now; undefined when there is none of that id. */
   view(id: string): AnalyzerView | undefined {
     const analyzer = this.#analyzers.get(id);
-    return analyzer && this.#view(analyzer, this.#totals());
+    if (!analyzer) return undefined;
+    return viewAnalyzer(analyzer, sumUp(this.#analyzers.values(), this.#clock.monotonicMs()));
   }
 
   /** Stops the registry's own timer. */
@@ -222,46 +214,6 @@ export class Registry {
     this.#cancelRamp?.();
     for (const cancel of this.#restTimers) cancel();
     this.#eligibleAgain.resolve();
-  }
-
-  #totals(): Totals {
-    const nowMs = this.#clock.monotonicMs();
-    let weight = 0;
-    let recentMessages = 0;
-    for (const analyzer of this.#analyzers.values()) {
-      weight += weightShown(analyzer, nowMs);
-      recentMessages += analyzer.record.recentMessages.total(nowMs);
-    }
-    return { nowMs, weight, recentMessages };
-  }
-
-  #view(analyzer: Analyzer, totals: Totals): AnalyzerView {
-    const { nowMs } = totals;
-    const { record, health } = analyzer;
-    const latency = record.latency.read(nowMs);
-    return {
-      id: analyzer.id,
-      url: analyzer.url,
-      weight: analyzer.weight,
-      paused: analyzer.paused,
-      state: health.state,
-      reason: health.reason,
-      state_seconds: roundMilli((nowMs - health.sinceMs) / 1000),
-      eligible: isEligibleShown(analyzer, nowMs),
-      share: {
-        target: fraction(weightShown(analyzer, nowMs), totals.weight),
-        actual: fraction(record.recentMessages.total(nowMs), totals.recentMessages),
-        window_seconds: WINDOW_SECONDS,
-      },
-      delivered: { ...record.delivered },
-      failures: { ...record.failures },
-      in_flight: analyzer.inFlight,
-      latency_ms: {
-        p50: roundMilli(latency.quantileMs(0.5)),
-        p95: roundMilli(latency.quantileMs(0.95)),
-        p99: roundMilli(latency.quantileMs(0.99)),
-      },
-    };
   }
 
   /** The lottery's entries of the analyzers that are still there. */
@@ -390,20 +342,4 @@ export class Registry {
     }
     return out < inUse && out <= Math.max(1, inUse * MAX_SERVER_EJECTED);
   }
-}
-
-/** Eligible as it is shown: being full counts once it lasts, or the picture would flicker. */
-function isEligibleShown(analyzer: Analyzer, nowMs: number): boolean {
-  return analyzer.available && !(nowMs - analyzer.fullSinceMs >= FULL_SHOWN_MS);
-}
-
-function weightShown(analyzer: Analyzer, nowMs: number): number {
-  return isEligibleShown(analyzer, nowMs)
-    ? analyzer.weight * analyzer.health.weightFactor(nowMs)
-    : 0;
-}
-
-/** A part of a whole, without the noise of floating point; 0 of nothing. */
-function fraction(part: number, whole: number): number {
-  return whole > 0 ? Math.round(part / whole * 1e9) / 1e9 : 0;
 }

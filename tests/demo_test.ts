@@ -15,7 +15,7 @@ import {
   sharesOf,
 } from "../demo/verdicts.ts";
 import type { RunReport } from "../generator/report.ts";
-import type { AnalyzerView } from "../src/analyzer.ts";
+import type { AnalyzerView } from "../src/analyzer_view.ts";
 import type { HealthState } from "../src/health.ts";
 import type { MetricsView } from "../src/metrics.ts";
 

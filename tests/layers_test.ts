@@ -27,7 +27,7 @@ const RANKS: readonly Rank[] = [
   // The parts, each by itself.
   {
     files: [
-      ...["analyzer", "analyzer_config", "health", "lottery", "retry"],
+      ...["analyzer", "analyzer_config", "analyzer_view", "health", "lottery", "retry"],
       ...["queue/arrivals", "queue/dead_letter", "queue/ledger", "queue/memory"],
     ],
     together: (file) => file.startsWith("queue/"),

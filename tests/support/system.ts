@@ -6,7 +6,7 @@
 
 import { assertEquals } from "@std/assert";
 import type { MockAnalyzerOptions } from "../../analyzers/mock_analyzer.ts";
-import type { AnalyzerView } from "../../src/analyzer.ts";
+import type { AnalyzerView } from "../../src/analyzer_view.ts";
 import { systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
 import { type Distributor, startDistributor } from "../../src/distributor.ts";

@@ -1,0 +1,98 @@
+/**
+ * How an analyzer stands, as the API shows it: its state, its share asked and had, its record.
+ *
+ * Pure reading, for the registry. Being full counts here once it lasts: shown for every moment of
+ * it, eligible and the targets would flicker.
+ */
+
+import type { Analyzer } from "./analyzer.ts";
+import { roundMilli } from "./clock.ts";
+import type { HealthState } from "./health.ts";
+import type { FailureClass } from "./outcome.ts";
+import { WINDOW_SECONDS } from "./window.ts";
+
+/** How long an analyzer must have been full to be shown as not eligible. */
+const FULL_SHOWN_MS = 1000;
+
+/** What the API shows of an analyzer. */
+export interface AnalyzerView {
+  readonly id: string;
+  readonly url: string;
+  readonly weight: number;
+  readonly paused: boolean;
+  readonly state: HealthState;
+  /** Why the state began. */
+  readonly reason: string;
+  /** Seconds since the state began. */
+  readonly state_seconds: number;
+  readonly eligible: boolean;
+  readonly share: { target: number; actual: number; window_seconds: number };
+  readonly delivered: { packets: number; messages: number };
+  readonly failures: Record<FailureClass, number>;
+  /** Packets being posted now. */
+  readonly in_flight: number;
+  readonly latency_ms: { p50: number; p95: number; p99: number };
+}
+
+/** What the shares of all analyzers are parts of. */
+export interface Totals {
+  readonly nowMs: number;
+  readonly weight: number;
+  readonly recentMessages: number;
+}
+
+/** Sums up what is shared, at one moment. */
+export function sumUp(analyzers: Iterable<Analyzer>, nowMs: number): Totals {
+  let weight = 0;
+  let recentMessages = 0;
+  for (const analyzer of analyzers) {
+    weight += weightShown(analyzer, nowMs);
+    recentMessages += analyzer.record.recentMessages.total(nowMs);
+  }
+  return { nowMs, weight, recentMessages };
+}
+
+/** How one analyzer stands at that moment. */
+export function viewAnalyzer(analyzer: Analyzer, totals: Totals): AnalyzerView {
+  const { nowMs } = totals;
+  const { record, health } = analyzer;
+  const latency = record.latency.read(nowMs);
+  return {
+    id: analyzer.id,
+    url: analyzer.url,
+    weight: analyzer.weight,
+    paused: analyzer.paused,
+    state: health.state,
+    reason: health.reason,
+    state_seconds: roundMilli((nowMs - health.sinceMs) / 1000),
+    eligible: isEligibleShown(analyzer, nowMs),
+    share: {
+      target: fraction(weightShown(analyzer, nowMs), totals.weight),
+      actual: fraction(record.recentMessages.total(nowMs), totals.recentMessages),
+      window_seconds: WINDOW_SECONDS,
+    },
+    delivered: { ...record.delivered },
+    failures: { ...record.failures },
+    in_flight: analyzer.inFlight,
+    latency_ms: {
+      p50: roundMilli(latency.quantileMs(0.5)),
+      p95: roundMilli(latency.quantileMs(0.95)),
+      p99: roundMilli(latency.quantileMs(0.99)),
+    },
+  };
+}
+
+function isEligibleShown(analyzer: Analyzer, nowMs: number): boolean {
+  return analyzer.available && !(nowMs - analyzer.fullSinceMs >= FULL_SHOWN_MS);
+}
+
+function weightShown(analyzer: Analyzer, nowMs: number): number {
+  return isEligibleShown(analyzer, nowMs)
+    ? analyzer.weight * analyzer.health.weightFactor(nowMs)
+    : 0;
+}
+
+/** A part of a whole, without the noise of floating point; 0 of nothing. */
+function fraction(part: number, whole: number): number {
+  return whole > 0 ? Math.round(part / whole * 1e9) / 1e9 : 0;
+}
