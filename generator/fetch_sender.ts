@@ -1,7 +1,8 @@
 /** Sends with fetch, for `https:` URLs: slower than raw TCP, but TLS is not worth writing by hand. */
 
 import { type Clock, systemClock } from "../src/clock.ts";
-import { type Answer, HttpError, parseRetryAfter, sortFetchError } from "../src/http_error.ts";
+import type { Answer } from "../src/http_error.ts";
+import { answerOf, fetchWithin } from "../src/http_fetch.ts";
 import type { Sender, SenderOptions } from "./sender.ts";
 
 /** Sends with fetch. */
@@ -30,26 +31,16 @@ export class FetchSender implements Sender {
     this.#closing.abort();
   }
 
-  async #request(init: RequestInit): Promise<Answer> {
-    const deadline = new AbortController();
-    const cancel = this.#clock.after(this.#timeoutMs, () => deadline.abort());
-    const signal = AbortSignal.any([deadline.signal, this.#closing.signal]);
-    try {
-      const response = await fetch(this.#url, { ...init, signal, redirect: "manual" });
-      await response.arrayBuffer();
-      const header = response.headers.get("retry-after");
-      const retryAfterMs = header === null
-        ? undefined
-        : parseRetryAfter(header, this.#clock.wallMs());
-      return { status: response.status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-    } catch (error) {
-      if (this.#closing.signal.aborted) throw new HttpError("interrupted", "Stopped by the sender");
-      if (deadline.signal.aborted) {
-        throw new HttpError("timeout", `No answer within ${this.#timeoutMs} ms`);
-      }
-      throw sortFetchError(error);
-    } finally {
-      cancel();
-    }
+  #request(init: RequestInit): Promise<Answer> {
+    return fetchWithin(this.#url, {
+      init,
+      timeoutMs: this.#timeoutMs,
+      clock: this.#clock,
+      signal: this.#closing.signal,
+      read: async (response) => {
+        await response.arrayBuffer();
+        return answerOf(response, this.#clock);
+      },
+    });
   }
 }

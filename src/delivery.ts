@@ -8,7 +8,8 @@
 import type { Clock } from "./clock.ts";
 import { HttpClient } from "./http_client.ts";
 import type { RequestBody } from "./http_connection.ts";
-import { type Answer, HttpError, parseRetryAfter, sortFetchError } from "./http_error.ts";
+import { type Answer, HttpError } from "./http_error.ts";
+import { answerOf, fetchWithin } from "./http_fetch.ts";
 import { type Outcome, outcomeOfStatus } from "./outcome.ts";
 import { batchLength, type Packet, writeBatch, writePacket } from "./packet.ts";
 
@@ -63,33 +64,24 @@ export class FetchDelivery implements Delivery {
   async post(url: string, packets: Batch): Promise<Outcome> {
     const { timeoutMs, clock } = this.#options;
     const startedMs = clock.monotonicMs();
-    const controller = new AbortController();
-    const abort = () => controller.abort();
-    const cancelTimer = clock.after(timeoutMs, abort);
-    this.#closing.signal.addEventListener("abort", abort);
     try {
-      const response = await fetch(`${url}/analyze`, {
-        method: "POST",
-        headers: describeRequest(packets),
-        body: bytesOf(bodyOf(packets)),
-        redirect: "manual",
-        signal: controller.signal,
+      const answer = await fetchWithin(`${url}/analyze`, {
+        init: {
+          method: "POST",
+          headers: describeRequest(packets),
+          body: bytesOf(bodyOf(packets)),
+        },
+        timeoutMs,
+        clock,
+        signal: this.#closing.signal,
+        read: async (response) => {
+          await consume(response);
+          return answerOf(response, clock);
+        },
       });
-      await consume(response);
-      const header = response.headers.get("retry-after");
-      const retryAfterMs = header === null ? undefined : parseRetryAfter(header, clock.wallMs());
-      const answer = {
-        status: response.status,
-        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-      };
       return outcomeOfAnswer(answer, clock.monotonicMs() - startedMs);
     } catch (error) {
-      return controller.signal.aborted
-        ? outcomeOfError(new HttpError("timeout", `No answer within ${timeoutMs} ms`))
-        : outcomeOfError(sortFetchError(error));
-    } finally {
-      cancelTimer();
-      this.#closing.signal.removeEventListener("abort", abort);
+      return outcomeOfError(error);
     }
   }
 
@@ -123,8 +115,7 @@ export class TcpDelivery implements Delivery {
       const answer = await client.request(head + headersOf(packets), bodyOf(packets));
       return outcomeOfAnswer(answer, clock.monotonicMs() - startedMs);
     } catch (error) {
-      if (error instanceof HttpError) return outcomeOfError(error);
-      throw error;
+      return outcomeOfError(error);
     }
   }
 
@@ -216,7 +207,9 @@ function outcomeOfAnswer({ status, retryAfterMs }: Answer, latencyMs: number): O
   });
 }
 
-function outcomeOfError(error: HttpError): Outcome {
+/** @throws what is no I/O fault, and so a bug */
+function outcomeOfError(error: unknown): Outcome {
+  if (!(error instanceof HttpError)) throw error;
   const failure = error.fault === "connect" ? "connect" : "timeout";
   const detail = error.message.slice(0, 256);
   return { kind: "retriable", failure, detail, ...(error.fault === "lost" ? { gone: true } : {}) };

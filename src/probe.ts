@@ -10,7 +10,8 @@ import type { Cancel, Clock } from "./clock.ts";
 import { Heap } from "./heap.ts";
 import { findHeader } from "./http_answer.ts";
 import { HttpClient } from "./http_client.ts";
-import { HttpError, sortFetchError } from "./http_error.ts";
+import { sortFetchError } from "./http_error.ts";
+import { fetchWithin } from "./http_fetch.ts";
 import type { Random } from "./random.ts";
 import type { Registry } from "./registry.ts";
 
@@ -178,29 +179,18 @@ async function askDirectly(
   }
 }
 
-async function askWithFetch(
+function askWithFetch(
   url: string,
   { timeoutMs, clock, signal }: { timeoutMs: number; clock: Clock; signal?: AbortSignal },
 ): Promise<HealthAnswer> {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  const cancelTimer = clock.after(timeoutMs, abort);
-  signal?.addEventListener("abort", abort);
-  try {
-    const response = await fetch(`${url}/health`, {
-      headers: { "accept-encoding": "identity" },
-      redirect: "manual",
-      signal: controller.signal,
-    });
-    await response.body?.cancel();
-    return { status: response.status, acceptPost: response.headers.get("accept-post") ?? "" };
-  } catch (error) {
-    if (controller.signal.aborted) {
-      throw new HttpError("timeout", `No answer within ${timeoutMs} ms`);
-    }
-    throw error;
-  } finally {
-    cancelTimer();
-    signal?.removeEventListener("abort", abort);
-  }
+  return fetchWithin(`${url}/health`, {
+    init: { headers: { "accept-encoding": "identity" } },
+    timeoutMs,
+    clock,
+    signal: signal ?? new AbortController().signal,
+    read: async ({ status, headers, body }) => {
+      await body?.cancel();
+      return { status, acceptPost: headers.get("accept-post") ?? "" };
+    },
+  });
 }

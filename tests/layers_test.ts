@@ -19,7 +19,15 @@ const RANKS: readonly Rank[] = [
   {
     files: [
       ...["body", "channel", "clock", "errors", "fast_scanner", "flags", "heap", "histogram"],
-      ...["http_answer", "http_client", "http_connection", "http_error", "log", "outcome"],
+      ...[
+        "http_answer",
+        "http_client",
+        "http_connection",
+        "http_error",
+        "http_fetch",
+        "log",
+        "outcome",
+      ],
       ...["packet", "packet_scanner", "problem", "random", "signals", "version", "window"],
     ],
     together: () => true,
@@ -46,7 +54,7 @@ const EXCEPTIONS = ["admin > registry: MAX_ANALYZERS"];
 
 /** What only some files may touch. */
 const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
-  fetch: { pattern: /(?<![.\w])fetch\(/, files: ["delivery", "probe"] },
+  fetch: { pattern: /(?<![.\w])fetch\(/, files: ["http_fetch"] },
   sockets: { pattern: /\bDeno\.(connect|connectTls|listen|listenTls)\b/, files: ["http_client"] },
   servers: { pattern: /\bDeno\.serve\b/, files: ["server"] },
   console: { pattern: /\bconsole\b/, files: ["log", "main"] },
