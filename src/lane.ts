@@ -9,7 +9,7 @@ import type { Analyzer } from "./analyzer.ts";
 import type { Clock } from "./clock.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Log } from "./log.ts";
-import { isBusyStatus, type Outcome } from "./outcome.ts";
+import { type FailedOutcome, isBusyStatus } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import type { DeadReason } from "./queue/dead_letter.ts";
 import type { MemoryQueue } from "./queue/memory.ts";
@@ -53,7 +53,6 @@ const GATHER_MS = 2;
 const PATIENCE_MS = 50;
 
 type Batch = [Packet, ...Packet[]];
-type Failed = Exclude<Outcome, { kind: "delivered" }>;
 
 /** Packets an analyzer may be drawn for before it is full. */
 export function maxLoad(analyzer: Analyzer, limits: LaneLimits): number {
@@ -227,7 +226,10 @@ export class Lane {
     registry.delivered(this.#analyzer, { packets: batch.length, messages, ...attempt });
   }
 
-  #settleFailed(packet: Packet, { outcome, isAlone }: { outcome: Failed; isAlone: boolean }): void {
+  #settleFailed(
+    packet: Packet,
+    { outcome, isAlone }: { outcome: FailedOutcome; isAlone: boolean },
+  ): void {
     const { queue, registry, policy, random } = this.#doors;
     const { id } = this.#analyzer;
     const isNew = !packet.tried.includes(id);
@@ -257,7 +259,7 @@ export class Lane {
 }
 
 /** Whether an answer may be due to one packet of a batch rather than to the moment. */
-function mayBlameOne(outcome: Failed): boolean {
+function mayBlameOne(outcome: FailedOutcome): boolean {
   if (outcome.kind === "rejected") return true;
   return outcome.status !== undefined && !isBusyStatus(outcome.status) && !outcome.retryAfterMs;
 }

@@ -37,6 +37,9 @@ export type Outcome =
     readonly detail: string;
   };
 
+/** What a failed attempt came to. */
+export type FailedOutcome = Exclude<Outcome, { readonly kind: "delivered" }>;
+
 /** Answers by which an analyzer refuses the packet rather than the moment. */
 const REJECTING = new Set([400, 413, 415, 422]);
 

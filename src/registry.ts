@@ -12,7 +12,7 @@ import type { Cancel, Clock } from "./clock.ts";
 import { Health, type HealthOptions, type Transition } from "./health.ts";
 import type { Log } from "./log.ts";
 import { Lottery } from "./lottery.ts";
-import { isBusyStatus, type Outcome } from "./outcome.ts";
+import { type FailedOutcome, isBusyStatus } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import type { Random } from "./random.ts";
 
@@ -120,10 +120,7 @@ export class Registry {
     const entry = this.#lottery.draw(packet.messages, this.#random, avoid);
     const analyzer = entry < 0 ? undefined : this.#byEntry[entry];
     if (analyzer === undefined) return undefined;
-    if (++analyzer.load >= this.#options.maxLoad(analyzer)) {
-      analyzer.fullSinceMs = this.#clock.monotonicMs();
-      this.#renew(analyzer);
-    }
+    if (++analyzer.load >= this.#options.maxLoad(analyzer)) this.#renew(analyzer);
     return analyzer;
   }
 
@@ -161,7 +158,7 @@ export class Registry {
   /** An attempt failed. While it is `undecided` which packet is at fault, health hears nothing. */
   failed(
     analyzer: Analyzer,
-    outcome: Exclude<Outcome, { kind: "delivered" }>,
+    outcome: FailedOutcome,
     attempt: { packet: Packet; startedMs: number; undecided: boolean },
   ): void {
     analyzer.record.failures[outcome.failure]++;

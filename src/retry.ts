@@ -1,6 +1,6 @@
 /** What happens to a packet after a failed attempt. Pure: chance is handed in, waiting is told. */
 
-import type { Outcome } from "./outcome.ts";
+import type { FailedOutcome } from "./outcome.ts";
 import type { Random } from "./random.ts";
 
 export interface RetryPolicy {
@@ -32,7 +32,7 @@ export type NextStep =
  * `isAlone`: it was not in a batch
  */
 export function nextStep(
-  outcome: Exclude<Outcome, { kind: "delivered" }>,
+  outcome: FailedOutcome,
   packet: { attempts: number; rejections: number },
   options: {
     policy: RetryPolicy;

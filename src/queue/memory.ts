@@ -4,7 +4,7 @@
  *   accept ─▶ queued ─start─▶ in flight ─deliver─▶ delivered
  *               ▲  ▲             │ │
  *        replay │  └─retry, back─┘ └─bury─▶ dead
- * Called by ingest (accept), the workers (all else) and admin (dead letters).
+ * Called by ingest (accept), workers and lanes (all else), and admin (dead letters).
  */
 
 import { Channel } from "../channel.ts";
