@@ -8,9 +8,11 @@ import { systemClock } from "./src/clock.ts";
 import { COMMAND_OPTIONS, type Config, describeConfig, OPTIONS, readConfig } from "./src/config.ts";
 import { type Distributor, type Rest, startDistributor } from "./src/distributor.ts";
 import { UsageError } from "./src/errors.ts";
+import { createFailpoint } from "./src/failpoint.ts";
 import { describeFlags } from "./src/flags.ts";
 import { createLog, type Log } from "./src/log.ts";
 import { probe } from "./src/probe.ts";
+import { StorageError } from "./src/queue/storage_error.ts";
 import { systemRandom } from "./src/random.ts";
 import { onStopSignal } from "./src/signals.ts";
 import { VERSION } from "./src/version.ts";
@@ -35,11 +37,13 @@ function main(): void {
   if (config.words[0] === "healthcheck") return void checkHealth(config);
   const log = createLog({ format: config.options.logFormat, level: config.options.logLevel });
   const distributor = orExit(() => start(config, log));
+  const { queued, dead_letters } = distributor.metrics();
   log.info("distributor started", {
     url: distributor.url,
     version: VERSION,
     analyzers: distributor.registry.size,
     durability: config.options.durability,
+    ...(queued.packets + dead_letters > 0 ? { found: queued.packets, dead_letters } : {}),
   });
   onSignals(distributor, log);
   onFaults(distributor, log);
@@ -72,8 +76,15 @@ async function checkHealth(config: Config): Promise<void> {
 
 function start(config: Config, log: Log): Distributor {
   try {
-    return startDistributor(config, { clock: systemClock, random: systemRandom, log });
+    return startDistributor(config, {
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      onFailed: (error) => endFailed(error, log),
+      failpoint: createFailpoint(Deno.env.get("DISTRIBUTOR_FAILPOINT")),
+    });
   } catch (error) {
+    if (error instanceof StorageError) throw error;
     const address = config.written.httpAddr.text;
     if (error instanceof Deno.errors.AddrInUse) {
       throw new Error(
@@ -118,6 +129,15 @@ function onFaults(distributor: Distributor, log: Log): void {
   addEventListener("error", (event) => fail(event, event.error));
 }
 
+/** What was acknowledged is on disk, and is delivered after the restart; nothing else may be. */
+function endFailed(error: Error, log: Log): void {
+  log.error("storage failed, exiting: what was accepted is replayed at the next start", {
+    error: error.message,
+  });
+  log.flush();
+  Deno.exit(1);
+}
+
 let isDraining = false;
 
 /** Drains once and ends the process, with code 0 unless something has set another. */
@@ -138,13 +158,15 @@ function logStopped(
   rest: Rest,
   { distributor, log }: { distributor: Distributor; log: Log },
 ): void {
-  const { accepted, delivered, dead_lettered, dead_letters } = distributor.metrics();
-  // Dead letters are in memory, so they end here too.
-  log[rest.packets > 0 || dead_letters > 0 ? "error" : "info"]("distributor stopped", {
+  const { accepted, delivered, dead_lettered, dead_letters, durability } = distributor.metrics();
+  // In memory, dead letters end here too.
+  const isLoss = durability === "memory" && rest.packets + dead_letters > 0;
+  log[isLoss ? "error" : "info"]("distributor stopped", {
     accepted: accepted.packets,
     delivered: delivered.packets,
     dead_lettered: dead_lettered.packets,
     dead_letters,
+    durability,
     undelivered_packets: rest.packets,
     undelivered_messages: rest.messages,
   });

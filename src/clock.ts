@@ -3,6 +3,8 @@
  * wall clock moves nothing; the wall clock is for what people and packets read.
  */
 
+import { setImmediate } from "node:timers";
+
 /** Cancels a timer; harmless when it has fired. */
 export type Cancel = () => void;
 
@@ -13,6 +15,8 @@ export interface Clock {
   wallMs(): number;
   /** Calls `fn` once after `delayMs`. */
   after(delayMs: number, fn: () => void): Cancel;
+  /** Calls `fn` once, when what the event loop has ready now has been seen to. */
+  soon(fn: () => void): void;
 }
 
 /** Time as the platform gives it. */
@@ -23,6 +27,8 @@ export const systemClock: Clock = {
     const timer = setTimeout(fn, delayMs);
     return () => clearTimeout(timer);
   },
+  // A timer of 0 ms takes milliseconds where many are set.
+  soon: (fn) => void setImmediate(fn),
 };
 
 /** Resolves after `delayMs`, or at once when `signal` aborts. Never rejects. */

@@ -6,7 +6,6 @@
  *                            registry, lottery ┴── outcomes ────┘ ◀── probes
  */
 
-import type { AnalyzerConfig } from "./analyzer.ts";
 import { createApp } from "./app.ts";
 import { type Clock, sleep } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -16,10 +15,14 @@ import { maxLoad } from "./lane.ts";
 import type { Log } from "./log.ts";
 import { IngestMetrics, type MetricsView, readMetrics } from "./metrics.ts";
 import { Prober } from "./probe.ts";
+import { DiskQueue } from "./queue/disk.ts";
 import { MemoryQueue } from "./queue/memory.ts";
+import type { PacketQueue } from "./queue/packet_queue.ts";
+import { Spool } from "./queue/spool.ts";
 import type { Random } from "./random.ts";
 import { randomId } from "./random.ts";
 import { Registry } from "./registry.ts";
+import { Roster } from "./roster.ts";
 import { Server } from "./server.ts";
 import { VERSION } from "./version.ts";
 import { Lanes, runWorkers } from "./worker.ts";
@@ -33,6 +36,10 @@ export interface Doors {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** The storage has failed: nothing is acknowledged any more, and the process is to end. */
+  readonly onFailed: (error: Error) => void;
+  /** Where tests stop the process; see `failpoint.ts`. */
+  readonly failpoint: (name: string) => void;
 }
 
 /** What was left undelivered at the end of a drain. */
@@ -64,10 +71,11 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   let isOpen = true;
   let isStopped = false;
 
-  const queue = new MemoryQueue(
-    { capacity: options.queueSize, capacityBytes: options.queueBytes },
-    clock,
-  );
+  const spool = options.durability === "disk" ? openSpool(options, doors) : undefined;
+  const room = { capacity: options.queueSize, capacityBytes: options.queueBytes };
+  const queue = spool
+    ? new DiskQueue(room, { spool, clock, log, onFailed: doors.onFailed, failpoint: doors.failpoint })
+    : new MemoryQueue(room, clock);
   const limits = {
     maxInFlight: options.maxInFlight,
     maxBatchesInFlight: 4,
@@ -99,6 +107,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   registry.onWithdrawn((analyzer) => {
     if (analyzer.removed) delivery.forget(analyzer.url);
   });
+  const roster = new Roster(registry, { store: spool?.analyzers, log });
   const ingestMetrics = new IngestMetrics();
   const metrics = () =>
     readMetrics(queue, {
@@ -133,25 +142,16 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     transitionMs: Math.min(TRANSITION_MS, options.healthCheckInterval),
     timeoutMs: options.healthCheckTimeout,
   }, doors);
-  for (const analyzer of config.analyzers) registry.put(analyzer);
+  roster.restore();
+  roster.takeOver(config.analyzers);
   const workers = runWorkers(options.workers, { lanes, doors: laneDoors });
 
-  let fromFile = config.analyzers;
   let drained: Promise<Rest> | undefined;
   return {
     url: server.url,
     registry,
     metrics,
-    reconfigure(next) {
-      for (const { id } of fromFile) {
-        if (!next.analyzers.some((analyzer) => analyzer.id === id)) registry.remove(id);
-      }
-      // What the file says as before may have been changed over the API since.
-      for (const analyzer of next.analyzers) {
-        if (!fromFile.some((before) => isSame(before, analyzer))) registry.put(analyzer);
-      }
-      fromFile = next.analyzers;
-    },
+    reconfigure: (next) => roster.takeOver(next.analyzers),
     drain: () => drained ??= drain(),
   };
 
@@ -166,6 +166,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     await settled(workers, clock);
     delivery.close();
     await server.close();
+    await queue.finish();
     return restOf(queue);
   }
 }
@@ -177,15 +178,10 @@ async function settled(promise: Promise<void>, clock: Clock): Promise<void> {
   done.abort();
 }
 
-function isSame(a: AnalyzerConfig, b: AnalyzerConfig): boolean {
-  return a.id === b.id && a.url === b.url && a.weight === b.weight;
-}
-
-function restOf({ ledger }: MemoryQueue): Rest {
-  const queued = ledger.count("queued");
-  const inFlight = ledger.count("in_flight");
+function restOf({ ledger }: PacketQueue): Rest {
+  const left = (["queued", "spooled", "in_flight"] as const).map((place) => ledger.count(place));
   return {
-    packets: queued.packets + inFlight.packets,
-    messages: queued.messages + inFlight.messages,
+    packets: left.reduce((sum, { packets }) => sum + packets, 0),
+    messages: left.reduce((sum, { messages }) => sum + messages, 0),
   };
 }

@@ -4,7 +4,7 @@ import type { AnalyzerView } from "./analyzer_view.ts";
 import { roundMilli } from "./clock.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Count } from "./queue/ledger.ts";
-import type { MemoryQueue } from "./queue/memory.ts";
+import type { PacketQueue } from "./queue/packet_queue.ts";
 
 /** What ingest refused, by code. */
 export class IngestMetrics {
@@ -25,7 +25,14 @@ export interface MetricsView {
   rejected: { packets: number; by_code: Partial<Record<ErrorCode, number>> };
   delivered: { packets: number; messages: number };
   dead_lettered: { packets: number; messages: number };
-  queued: Count & { capacity: number; capacity_bytes: number; oldest_age_seconds: number };
+  queued: Count & {
+    /** Of these, packets that wait on disk alone; the others are in memory as well. */
+    on_disk_only: number;
+    /** Of those in memory. */
+    capacity: number;
+    capacity_bytes: number;
+    oldest_age_seconds: number;
+  };
   in_flight: { packets: number; messages: number };
   retries: number;
   /** Dead letters that wait for an operator now. */
@@ -38,7 +45,7 @@ export interface MetricsView {
 
 /** Reads everything that can be read, without changing any of it. */
 export function readMetrics(
-  queue: MemoryQueue,
+  queue: PacketQueue,
   rest: {
     ingest: IngestMetrics;
     analyzers: AnalyzerView[];
@@ -47,13 +54,18 @@ export function readMetrics(
   },
 ): MetricsView {
   const { ledger } = queue;
+  const queued = ledger.count("queued");
+  const spooled = ledger.count("spooled");
   return {
     accepted: { ...ledger.accepted },
     rejected: { ...rest.ingest.rejected, by_code: { ...rest.ingest.rejected.by_code } },
     delivered: packetsAndMessages(ledger.count("delivered")),
     dead_lettered: packetsAndMessages(ledger.count("dead")),
     queued: {
-      ...ledger.count("queued"),
+      packets: queued.packets + spooled.packets,
+      messages: queued.messages + spooled.messages,
+      bytes: queued.bytes + spooled.bytes,
+      on_disk_only: spooled.packets,
       capacity: queue.capacity,
       capacity_bytes: queue.capacityBytes,
       oldest_age_seconds: roundMilli(queue.oldestAgeSeconds()),

@@ -31,13 +31,19 @@ export interface LogPacket {
 /** Where an accepted packet is: waiting, being posted, given up, or gone. */
 export type PacketState = "queued" | "in_flight" | "dead" | "delivered";
 
+/** Where a packet is kept on disk: the group it was committed with, and its place there. */
+export interface PacketRef {
+  readonly group: number;
+  readonly index: number;
+}
+
 /** An accepted packet. Its bytes never change; the rest is the bookkeeping of its delivery. */
 export interface Packet {
   readonly id: string;
   /** The received bytes. Those from `bodyLength` on, the closing brace first, give way to `tail`. */
   readonly body: Uint8Array;
   readonly bodyLength: number;
-  /** What ends the packet: `,"received_at":"…"}`. ASCII, and no shorter than what it replaces. */
+  /** What ends the packet: `,"received_at":"…"}`. ASCII; empty where `body` is complete. */
   readonly tail: string;
   readonly messages: number;
   /** Length of what an analyzer receives, in bytes. */
@@ -53,6 +59,8 @@ export interface Packet {
   rejections: number;
   /** Ids of the analyzers at which an attempt failed. */
   tried: string[];
+  /** Where it is on disk; undefined while it is in memory alone. */
+  ref?: PacketRef | undefined;
   /** Its neighbours among the arrivals; only the queue writes them. */
   older?: Packet | undefined;
   newer?: Packet | undefined;
@@ -97,6 +105,38 @@ export function sealPacket(
     attempts: 0,
     rejections: 0,
     tried: [],
+    ref: undefined,
+    older: undefined,
+    newer: undefined,
+  };
+}
+
+/** A packet as it comes back from disk, complete with what the distributor once appended. */
+export interface StoredPacket {
+  readonly id: string;
+  readonly messages: number;
+  readonly multiline: boolean;
+  readonly bytes: Uint8Array;
+  readonly ref: PacketRef;
+}
+
+/** Makes the packet that is queued again from what was read back. */
+export function revivePacket(stored: StoredPacket, acceptedAtMs: number): Packet {
+  const { id, messages, multiline, bytes, ref } = stored;
+  return {
+    id,
+    body: bytes,
+    bodyLength: bytes.length,
+    tail: "",
+    messages,
+    bytes: bytes.length,
+    acceptedAtMs,
+    multiline,
+    state: "queued",
+    attempts: 0,
+    rejections: 0,
+    tried: [],
+    ref,
     older: undefined,
     newer: undefined,
   };

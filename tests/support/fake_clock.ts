@@ -42,6 +42,11 @@ export class FakeClock implements Clock {
     return () => void this.#timers.delete(timer);
   }
 
+  /** Fires with the next move, even one of 0 ms. */
+  soon(fn: () => void): void {
+    this.after(0, fn);
+  }
+
   /** Moves both clocks on, firing what becomes due. */
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms;

@@ -1,0 +1,155 @@
+/**
+ * A spool in memory, whose disk does what a test says: it fills, it fails, it takes its time.
+ *
+ * Stricter than the real one: what is settled twice, or was never there, throws.
+ */
+
+import { type Packet, packetBytes, type PacketRef, type StoredPacket } from "../../src/packet.ts";
+import type { DeadLetterInfo, Selection } from "../../src/queue/dead_letter.ts";
+import type { SpoolPart } from "../../src/queue/disk.ts";
+import type { Count } from "../../src/queue/ledger.ts";
+import type { DeadRow } from "../../src/queue/spool.ts";
+import { StorageError } from "../../src/queue/storage_error.ts";
+
+type Group = Map<number, StoredPacket>;
+
+interface Letter {
+  readonly info: DeadLetterInfo;
+  readonly stored: StoredPacket;
+}
+
+export class FakeSpool implements SpoolPart {
+  readonly groups = new Map<number, Group>();
+  readonly letters = new Set<Letter>();
+  commits = 0;
+  isFull = false;
+  /** What the disk answers to arrivals, or to everything. */
+  trouble: "none" | "full" | "failed" = "none";
+  isClosed = false;
+  /** Groups that a read finds to be corrupt. */
+  readonly corrupt = new Set<number>();
+  #lastGroup = 0;
+  #syncs: PromiseWithResolvers<void>[] = [];
+  readonly #isSyncHeld: boolean;
+
+  /** @param options `holdSync`: a sync ends only with `endSync` */
+  constructor(options: { holdSync?: boolean; from?: FakeSpool } = {}) {
+    this.#isSyncHeld = options.holdSync ?? false;
+    if (!options.from) return;
+    for (const [id, group] of options.from.groups) this.groups.set(id, new Map(group));
+    for (const letter of options.from.letters) this.letters.add(letter);
+    this.#lastGroup = options.from.#lastGroup;
+  }
+
+  get found(): Count {
+    return countStored([...this.groups.values()].flatMap((group) => [...group.values()]));
+  }
+
+  commit(
+    change: {
+      arrivals: readonly Packet[];
+      settled: readonly PacketRef[];
+      dead: readonly DeadRow[];
+    },
+  ): number {
+    if (this.isClosed) throw new Error("Cannot commit: the spool is closed");
+    if (this.trouble === "failed") throw new StorageError("failed", "I/O error");
+    this.commits++;
+    for (const ref of change.settled) this.#settle(ref);
+    for (const row of change.dead) this.#bury(row);
+    if (this.trouble === "full" && change.arrivals.length > 0) {
+      throw new StorageError("full", "The disk is full", { settled: true, buried: true });
+    }
+    return change.arrivals.length === 0 ? 0 : this.#add(change.arrivals.map(storedOf));
+  }
+
+  sync(): Promise<void> {
+    if (this.trouble === "failed") return Promise.reject(new StorageError("failed", "I/O error"));
+    if (!this.#isSyncHeld) return Promise.resolve();
+    const sync = Promise.withResolvers<void>();
+    this.#syncs.push(sync);
+    return sync.promise;
+  }
+
+  /** Ends the syncs under way. */
+  endSync(error?: Error): void {
+    for (const sync of this.#syncs.splice(0)) error ? sync.reject(error) : sync.resolve();
+  }
+
+  load({ afterGroup, maxBytes }: { afterGroup: number; maxBytes: number }) {
+    const read: { group: number; packets: StoredPacket[]; lost?: Count }[] = [];
+    let bytes = 0;
+    for (const [group, packets] of this.groups) {
+      if (group <= afterGroup) continue;
+      if (read.length > 0 && bytes >= maxBytes) break;
+      const list = [...packets.values()];
+      bytes += countStored(list).bytes;
+      if (this.corrupt.has(group)) read.push({ group, packets: [], lost: countStored(list) });
+      else read.push({ group, packets: list });
+    }
+    return read;
+  }
+
+  readonly dead = {
+    totals: () => countStored([...this.letters].map(({ stored }) => stored)),
+    list: ({ offset, limit }: { offset: number; limit: number }) =>
+      [...this.letters].slice(offset, offset + limit).map(({ info }) => info),
+    bytesOf: (id: string) => {
+      const letter = [...this.letters].find(({ stored }) => stored.id === id);
+      return letter && new Uint8Array(letter.stored.bytes);
+    },
+    replay: (selection: Selection) => {
+      const stored = this.#take(selection);
+      if (stored.length > 0) this.#add(stored);
+      return countStored(stored);
+    },
+    delete: (selection: Selection) => countStored(this.#take(selection)),
+  };
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  #take({ ids, reason }: Selection): StoredPacket[] {
+    const taken = [...this.letters].filter(({ info, stored }) =>
+      (!ids || ids.includes(stored.id)) && (!reason || info.reason === reason)
+    );
+    for (const letter of taken) this.letters.delete(letter);
+    return taken.map(({ stored }) => stored);
+  }
+
+  #add(packets: StoredPacket[]): number {
+    const group = ++this.#lastGroup;
+    const stored = packets.map((packet, index) => ({ ...packet, ref: { group, index } }));
+    this.groups.set(group, new Map(stored.map((packet) => [packet.ref.index, packet])));
+    return group;
+  }
+
+  #settle({ group, index }: PacketRef): StoredPacket {
+    const packets = this.groups.get(group);
+    const stored = packets?.get(index);
+    if (!packets || !stored) throw new Error(`Cannot settle ${group}/${index}: it is not there`);
+    packets.delete(index);
+    if (packets.size === 0) this.groups.delete(group);
+    return stored;
+  }
+
+  #bury({ ref, packet, verdict, since, attempts }: DeadRow): void {
+    const { messages, bytes } = packet;
+    const info = { ...verdict, since, attempts, packetId: packet.id, messages, bytes };
+    this.letters.add({ info, stored: this.#settle(ref) });
+  }
+}
+
+function storedOf(packet: Packet): StoredPacket {
+  const { id, messages, multiline } = packet;
+  return { id, messages, multiline, bytes: packetBytes(packet), ref: { group: 0, index: 0 } };
+}
+
+function countStored(packets: readonly StoredPacket[]): Count {
+  return {
+    packets: packets.length,
+    messages: packets.reduce((sum, { messages }) => sum + messages, 0),
+    bytes: packets.reduce((sum, { bytes }) => sum + bytes.length, 0),
+  };
+}
