@@ -142,7 +142,7 @@ export function packetBytes(packet: Packet): Uint8Array<ArrayBuffer> {
 }
 
 /** Raw line breaks can only stand between tokens (strings must escape them): a space is as good. */
-function blankLineBreaks(bytes: Uint8Array): void {
+export function blankLineBreaks(bytes: Uint8Array): void {
   for (let i = 0; i < bytes.length; i++) {
     if (bytes[i] === NEWLINE || bytes[i] === CARRIAGE_RETURN) bytes[i] = SPACE;
   }
