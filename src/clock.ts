@@ -15,12 +15,16 @@ export interface Clock {
   wallMs(): number;
   /** Calls `fn` once after `delayMs`. */
   after(delayMs: number, fn: () => void): Cancel;
+}
+
+/** A clock that also knows the turns of the event loop. */
+export interface LoopClock extends Clock {
   /** Calls `fn` once, when what the event loop has ready now has been seen to. */
   soon(fn: () => void): void;
 }
 
 /** Time as the platform gives it. */
-export const systemClock: Clock = {
+export const systemClock: LoopClock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   after(delayMs, fn) {

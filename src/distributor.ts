@@ -7,7 +7,7 @@
  */
 
 import { createApp } from "./app.ts";
-import { type Clock, sleep } from "./clock.ts";
+import { type Clock, type LoopClock, sleep } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createDelivery } from "./delivery.ts";
 import { DEFAULT_HEALTH } from "./health.ts";
@@ -22,7 +22,7 @@ import { Spool } from "./queue/spool.ts";
 import type { Random } from "./random.ts";
 import { randomId } from "./random.ts";
 import { Registry } from "./registry.ts";
-import { Roster } from "./roster.ts";
+import { Roster, storeIn } from "./roster.ts";
 import { Server } from "./server.ts";
 import { VERSION } from "./version.ts";
 import { Lanes, runWorkers } from "./worker.ts";
@@ -33,13 +33,11 @@ const END_TIMEOUT_MS = 1000;
 const TRANSITION_MS = 1000;
 
 export interface Doors {
-  readonly clock: Clock;
+  readonly clock: LoopClock;
   readonly random: Random;
   readonly log: Log;
   /** The storage has failed: nothing is acknowledged any more, and the process is to end. */
   readonly onFailed: (error: Error) => void;
-  /** Where tests stop the process; see `failpoint.ts`. */
-  readonly failpoint: (name: string) => void;
 }
 
 /** What was left undelivered at the end of a drain. */
@@ -62,6 +60,7 @@ export interface Distributor {
 /**
  * Starts a distributor.
  *
+ * @throws {StorageError} when the data folder cannot be used
  * @throws {Deno.errors.AddrInUse} and other faults of listening, before anything runs
  */
 export function startDistributor(config: Config, doors: Doors): Distributor {
@@ -71,10 +70,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   let isOpen = true;
   let isStopped = false;
 
-  const spool = options.durability === "disk" ? openSpool(options, doors) : undefined;
+  const spool = options.durability === "disk"
+    ? Spool.open({ folder: options.dataDir, maxBytes: options.spoolMaxBytes, clock, log })
+    : undefined;
   const room = { capacity: options.queueSize, capacityBytes: options.queueBytes };
   const queue = spool
-    ? new DiskQueue(room, { spool, clock, log, onFailed: doors.onFailed, failpoint: doors.failpoint })
+    ? new DiskQueue(room, { spool, clock, log, onFailed: doors.onFailed })
     : new MemoryQueue(room, clock);
   const limits = {
     maxInFlight: options.maxInFlight,
@@ -107,7 +108,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   registry.onWithdrawn((analyzer) => {
     if (analyzer.removed) delivery.forget(analyzer.url);
   });
-  const roster = new Roster(registry, { store: spool?.analyzers, log });
+  const roster = new Roster(registry, { store: spool && storeIn(spool), log });
   const ingestMetrics = new IngestMetrics();
   const metrics = () =>
     readMetrics(queue, {

@@ -34,6 +34,7 @@ export type PacketState = "queued" | "in_flight" | "dead" | "delivered";
 /** Where a packet is kept on disk: the group it was committed with, and its place there. */
 export interface PacketRef {
   readonly group: number;
+  /** Its place in the group, from 0. */
   readonly index: number;
 }
 
@@ -111,18 +112,19 @@ export function sealPacket(
   };
 }
 
-/** A packet as it comes back from disk, complete with what the distributor once appended. */
-export interface StoredPacket {
+/** What is read back of a packet: its bytes are complete, with what was once appended. */
+export interface PacketRecord {
   readonly id: string;
   readonly messages: number;
   readonly multiline: boolean;
-  readonly bytes: Uint8Array;
-  readonly ref: PacketRef;
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** Makes the packet that is queued again from what was read back. */
-export function revivePacket(stored: StoredPacket, acceptedAtMs: number): Packet {
-  const { id, messages, multiline, bytes, ref } = stored;
+export function revivePacket(
+  { id, messages, multiline, bytes }: PacketRecord,
+  { ref, acceptedAtMs }: { ref?: PacketRef; acceptedAtMs: number },
+): Packet {
   return {
     id,
     body: bytes,
@@ -182,7 +184,7 @@ export function packetBytes(packet: Packet): Uint8Array<ArrayBuffer> {
 }
 
 /** Raw line breaks can only stand between tokens (strings must escape them): a space is as good. */
-function blankLineBreaks(bytes: Uint8Array): void {
+export function blankLineBreaks(bytes: Uint8Array): void {
   for (let i = 0; i < bytes.length; i++) {
     if (bytes[i] === NEWLINE || bytes[i] === CARRIAGE_RETURN) bytes[i] = SPACE;
   }

@@ -7,7 +7,10 @@
 
 import type { AnalyzerConfig } from "./analyzer.ts";
 import type { Log } from "./log.ts";
+import type { Spool } from "./queue/spool.ts";
 import type { Registry } from "./registry.ts";
+
+const FILE_KEY = "config-file-analyzers";
 
 /** An analyzer as it is written down. */
 export interface RosterEntry extends AnalyzerConfig {
@@ -22,6 +25,17 @@ export interface RosterStore {
   /** The analyzers of the config file when it was last read. */
   loadFile(): readonly AnalyzerConfig[];
   saveFile(analyzers: readonly AnalyzerConfig[]): void;
+}
+
+/** The place for it in a spool. */
+export function storeIn({ analyzers, meta }: Pick<Spool, "analyzers" | "meta">): RosterStore {
+  return {
+    load: () => analyzers.load(),
+    put: (entry) => analyzers.put(entry),
+    remove: (id) => analyzers.remove(id),
+    loadFile: () => JSON.parse(meta.get(FILE_KEY) ?? "[]"),
+    saveFile: (file) => meta.set(FILE_KEY, JSON.stringify(file)),
+  };
 }
 
 export class Roster {
@@ -61,8 +75,9 @@ export class Roster {
     for (const analyzer of file) {
       if (!this.#file.some((before) => isSame(before, analyzer))) this.#registry.put(analyzer);
     }
+    const isNews = JSON.stringify(file) !== JSON.stringify(this.#file);
     this.#file = file;
-    this.#write(() => this.#store?.saveFile(file));
+    if (isNews) this.#write(() => this.#store?.saveFile(file));
   }
 
   /** One that moves to another URL leaves and comes in one go: only the end of that is written. */

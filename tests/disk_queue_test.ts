@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertObjectMatch, assertRejects } from "@std/assert";
 import { ApiError } from "../src/errors.ts";
 import { memoryBytes, type Packet, sealPacket } from "../src/packet.ts";
 import { DiskQueue } from "../src/queue/disk.ts";
@@ -16,16 +16,14 @@ function setup(
   const { spool = new FakeSpool(), capacity = 100, capacityBytes = 1e9 } = options;
   const clock = new FakeClock({ monotonicMs: 1000 });
   const failures: Error[] = [];
-  const passed: string[] = [];
   const say = () => {};
   const queue = new DiskQueue({ capacity, capacityBytes }, {
     spool,
     clock,
     log: { debug: say, info: say, warn: say, error: say, flush: say },
     onFailed: (error) => void failures.push(error),
-    failpoint: (name) => void passed.push(name),
   });
-  return { queue, spool, clock, failures, passed };
+  return { queue, spool, clock, failures };
 }
 
 let packets = 0;
@@ -186,7 +184,7 @@ Deno.test("diskQueue.bury() writes the dead letter with its verdict, attempts an
   const since = "2024-01-02T03:04:05.678Z";
   const { messages, bytes } = packet!;
   const kept = { ...VERDICT, packetId: id!, messages, bytes, since, attempts: 6 };
-  assertEquals(queue.deadLetters.list({ offset: 0, limit: 10 }), [kept]);
+  assertObjectMatch(queue.deadLetters.list({ offset: 0, limit: 10 })[0]!, kept);
   assertEquals(queue.deadLetters.bytesOf(id!)?.length, bytes);
   assertEquals([spool.groups.size, queue.ledger.heldBytes], [0, 0]);
   assertEquals(books(queue), [1, 0, 0, 0, 0, 1]);
@@ -234,11 +232,11 @@ Deno.test("diskQueue refuses a group that a full disk did not take, settles on, 
 Deno.test("diskQueue lets nothing in while its spool says that it is nearly full", async () => {
   const { queue, clock, spool } = setup();
   accept(queue, 1);
-  spool.isFull = true;
+  spool.isNearlyFull = true;
   await pass(clock);
   assert(!queue.hasRoom());
   assert(!queue.accept(createPacket()));
-  spool.isFull = false;
+  spool.isNearlyFull = false;
   queue.deliver(startAll(queue)[0]!);
   await pass(clock, 5);
   assert(queue.hasRoom());
@@ -287,15 +285,6 @@ Deno.test("diskQueue.finish() writes down what is settled, and closes the spool"
   await queue.finish();
   assertEquals([spool.found.packets, spool.isClosed, clock.timers], [1, true, 0]);
   assert(!queue.hasRoom());
-});
-
-Deno.test("diskQueue passes its failpoints before a 202 and before a settle", async () => {
-  const { queue, clock, passed } = setup();
-  accept(queue, 1);
-  await pass(clock);
-  assertEquals(passed, ["before_202"]);
-  queue.deliver(startAll(queue)[0]!);
-  assertEquals(passed, ["before_202", "before_settle"]);
 });
 
 Deno.test("diskQueue loses and doubles nothing, whatever happens, also over restarts", async () => {

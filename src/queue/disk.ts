@@ -9,16 +9,16 @@
  */
 
 import type { Channel } from "../channel.ts";
-import type { Cancel, Clock } from "../clock.ts";
+import type { Cancel, LoopClock } from "../clock.ts";
 import { ApiError } from "../errors.ts";
+import { failpoint } from "../failpoint.ts";
 import type { Log } from "../log.ts";
 import { memoryBytes, type Packet, type PacketRef, revivePacket } from "../packet.ts";
 import type { DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
 import type { Ledger } from "./ledger.ts";
 import { MemoryQueue, type QueueOptions } from "./memory.ts";
 import type { PacketQueue } from "./packet_queue.ts";
-import type { DeadRow, Spool } from "./spool.ts";
-import { StorageError } from "./storage_error.ts";
+import { type DeadRow, type Spool, StorageError, type StoredPacket, type Totals } from "./spool.ts";
 
 /** What one commit takes together, at most. */
 const GROUP_PACKETS = 256;
@@ -34,16 +34,15 @@ const WINDOW_PART = 1 / 2;
 
 /** What the queue needs of the spool. */
 export type SpoolPart =
-  & Pick<Spool, "found" | "isFull" | "commit" | "sync" | "load" | "close">
-  & { readonly dead: Pick<Spool["dead"], "totals" | "list" | "bytesOf" | "replay" | "delete"> };
+  & Pick<Spool, "found" | "hasRoom" | "commit" | "sync" | "load" | "close">
+  & { readonly dead: Pick<Spool["dead"], "totals" | "list" | "get" | "replay" | "delete"> };
 
 export interface DiskQueueDoors {
   readonly spool: SpoolPart;
-  readonly clock: Clock;
+  readonly clock: LoopClock;
   readonly log: Log;
   /** The storage can no longer be trusted: the process is to end, and to replay at its restart. */
   readonly onFailed: (error: Error) => void;
-  readonly failpoint: (name: string) => void;
 }
 
 /** Packets that are committed together. */
@@ -157,7 +156,7 @@ export class DiskQueue implements PacketQueue {
   }
 
   deliver(packet: Packet): void {
-    this.#doors.failpoint("before_settle");
+    failpoint("before_settle");
     this.#window.deliver(packet);
     this.#settled.push(packet.ref!);
     this.#settleSoon();
@@ -180,10 +179,14 @@ export class DiskQueue implements PacketQueue {
 
   replay(selection: Selection): number {
     const { dead } = this.#settledSpool();
-    const replayed = this.#guard(() => dead.replay(selection));
-    this.ledger.respool(replayed);
-    this.#feed();
-    return replayed.packets;
+    const before = { ...dead.totals() };
+    try {
+      return this.#guard(() => dead.replay(selection)).packets;
+    } finally {
+      // What came before a disk was full is replayed, too.
+      this.ledger.respool(difference(before, dead.totals()));
+      this.#feed();
+    }
   }
 
   deleteDead(selection: Selection): number {
@@ -252,7 +255,7 @@ export class DiskQueue implements PacketQueue {
     } catch (error) {
       return this.#fail(error as Error, groups);
     }
-    this.#doors.failpoint("before_202");
+    failpoint("before_202");
     for (const group of groups) group.kept.resolve();
   }
 
@@ -269,8 +272,9 @@ export class DiskQueue implements PacketQueue {
     } catch (error) {
       this.#fail(error as Error, groups);
     }
-    this.#isFull = this.#doors.spool.isFull;
-    return this.#failure ? [] : written;
+    if (this.#failure) return [];
+    this.#isFull = !this.#doors.spool.hasRoom();
+    return written;
   }
 
   #tryCommit(group: Group): boolean {
@@ -371,14 +375,21 @@ export class DiskQueue implements PacketQueue {
     const { packets, bytes } = this.ledger.count("spooled");
     const free = this.capacity - this.ledger.count("queued").packets;
     const maxBytes = Math.min(FEED_BYTES, this.#windowBytes / 2, free * bytes / packets);
-    const nowMs = this.#doors.clock.monotonicMs();
     const groups = this.#doors.spool.load({ afterGroup: this.#cursor, maxBytes });
     for (const { group, packets, lost } of groups) {
       this.#cursor = group;
       if (lost) this.ledger.lose(lost);
-      for (const stored of packets) this.#window.load(revivePacket(stored, nowMs));
+      for (const stored of packets) this.#window.load(this.#revive(stored));
     }
     if (groups.length === 0) this.#loseUnread();
+  }
+
+  /** Its time of acceptance was written down by the wall clock, as no other survives a restart. */
+  #revive(stored: StoredPacket): Packet {
+    const { clock } = this.#doors;
+    const ageMs = Math.max(0, clock.wallMs() - stored.acceptedWallMs);
+    const ref = { group: stored.group, index: stored.index };
+    return revivePacket(stored, { ref, acceptedAtMs: clock.monotonicMs() - ageMs });
   }
 
   /** The books name packets that the spool no longer has. */
@@ -402,7 +413,7 @@ export class DiskQueue implements PacketQueue {
         return spool.dead.totals().packets + pending();
       },
       list: (page) => this.#settledSpool().dead.list(page),
-      bytesOf: (id) => this.#settledSpool().dead.bytesOf(id),
+      bytesOf: (id) => this.#settledSpool().dead.get(id)?.data,
     };
   }
 
@@ -427,6 +438,14 @@ export class DiskQueue implements PacketQueue {
     this.#forming = [];
     if (isFirst) this.#doors.onFailed(error);
   }
+}
+
+function difference(before: Totals, after: Totals): Totals {
+  return {
+    packets: before.packets - after.packets,
+    messages: before.messages - after.messages,
+    bytes: before.bytes - after.bytes,
+  };
 }
 
 function storageFailed(): ApiError {

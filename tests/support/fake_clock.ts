@@ -5,14 +5,14 @@
  * their due times, each at exactly its own; what they start in turn is served in the same move.
  */
 
-import type { Cancel, Clock } from "../../src/clock.ts";
+import type { Cancel, LoopClock } from "../../src/clock.ts";
 
 interface Timer {
   readonly dueMs: number;
   readonly fn: () => void;
 }
 
-export class FakeClock implements Clock {
+export class FakeClock implements LoopClock {
   #nowMs: number;
   #wallOriginMs: number;
   readonly #timers = new Set<Timer>();

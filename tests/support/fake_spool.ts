@@ -4,31 +4,32 @@
  * Stricter than the real one: what is settled twice, or was never there, throws.
  */
 
-import { type Packet, packetBytes, type PacketRef, type StoredPacket } from "../../src/packet.ts";
-import type { DeadLetterInfo, Selection } from "../../src/queue/dead_letter.ts";
+import { type Packet, packetBytes, type PacketRef } from "../../src/packet.ts";
+import type { Selection } from "../../src/queue/dead_letter.ts";
 import type { SpoolPart } from "../../src/queue/disk.ts";
 import type { Count } from "../../src/queue/ledger.ts";
-import type { DeadRow } from "../../src/queue/spool.ts";
-import { StorageError } from "../../src/queue/storage_error.ts";
+import {
+  type DeadLetterData,
+  type DeadRow,
+  StorageError,
+  type StoredPacket,
+} from "../../src/queue/spool.ts";
 
 type Group = Map<number, StoredPacket>;
 
-interface Letter {
-  readonly info: DeadLetterInfo;
-  readonly stored: StoredPacket;
-}
-
 export class FakeSpool implements SpoolPart {
   readonly groups = new Map<number, Group>();
-  readonly letters = new Set<Letter>();
+  readonly letters = new Set<DeadLetterData>();
   commits = 0;
-  isFull = false;
+  /** It would refuse what comes next. */
+  isNearlyFull = false;
   /** What the disk answers to arrivals, or to everything. */
   trouble: "none" | "full" | "failed" = "none";
   isClosed = false;
   /** Groups that a read finds to be corrupt. */
   readonly corrupt = new Set<number>();
   #lastGroup = 0;
+  #lastKey = 0;
   #syncs: PromiseWithResolvers<void>[] = [];
   readonly #isSyncHeld: boolean;
 
@@ -43,6 +44,10 @@ export class FakeSpool implements SpoolPart {
 
   get found(): Count {
     return countStored([...this.groups.values()].flatMap((group) => [...group.values()]));
+  }
+
+  hasRoom(): boolean {
+    return !this.isNearlyFull;
   }
 
   commit(
@@ -60,7 +65,7 @@ export class FakeSpool implements SpoolPart {
     if (this.trouble === "full" && change.arrivals.length > 0) {
       throw new StorageError("full", "The disk is full", { settled: true, buried: true });
     }
-    return change.arrivals.length === 0 ? 0 : this.#add(change.arrivals.map(storedOf));
+    return change.arrivals.length === 0 ? 0 : this.#add(change.arrivals.map(toRecord));
   }
 
   sync(): Promise<void> {
@@ -91,37 +96,34 @@ export class FakeSpool implements SpoolPart {
   }
 
   readonly dead = {
-    totals: () => countStored([...this.letters].map(({ stored }) => stored)),
+    totals: () => countLetters([...this.letters]),
     list: ({ offset, limit }: { offset: number; limit: number }) =>
-      [...this.letters].slice(offset, offset + limit).map(({ info }) => info),
-    bytesOf: (id: string) => {
-      const letter = [...this.letters].find(({ stored }) => stored.id === id);
-      return letter && new Uint8Array(letter.stored.bytes);
-    },
+      [...this.letters].slice(offset, offset + limit),
+    get: (id: string) => [...this.letters].find(({ packetId }) => packetId === id),
     replay: (selection: Selection) => {
-      const stored = this.#take(selection);
-      if (stored.length > 0) this.#add(stored);
-      return countStored(stored);
+      const taken = this.#take(selection);
+      if (taken.length > 0) this.#add(taken.map(recordOf));
+      return countLetters(taken);
     },
-    delete: (selection: Selection) => countStored(this.#take(selection)),
+    delete: (selection: Selection) => countLetters(this.#take(selection)),
   };
 
   close(): void {
     this.isClosed = true;
   }
 
-  #take({ ids, reason }: Selection): StoredPacket[] {
-    const taken = [...this.letters].filter(({ info, stored }) =>
-      (!ids || ids.includes(stored.id)) && (!reason || info.reason === reason)
+  #take({ ids, reason }: Selection): DeadLetterData[] {
+    const taken = [...this.letters].filter((letter) =>
+      (!ids || ids.includes(letter.packetId)) && (!reason || letter.reason === reason)
     );
     for (const letter of taken) this.letters.delete(letter);
-    return taken.map(({ stored }) => stored);
+    return taken;
   }
 
-  #add(packets: StoredPacket[]): number {
+  #add(records: readonly Omit<StoredPacket, keyof PacketRef>[]): number {
     const group = ++this.#lastGroup;
-    const stored = packets.map((packet, index) => ({ ...packet, ref: { group, index } }));
-    this.groups.set(group, new Map(stored.map((packet) => [packet.ref.index, packet])));
+    const stored = records.map((record, index) => ({ ...record, group, index }));
+    this.groups.set(group, new Map(stored.map((packet) => [packet.index, packet])));
     return group;
   }
 
@@ -135,18 +137,37 @@ export class FakeSpool implements SpoolPart {
   }
 
   #bury({ ref, packet, verdict, since, attempts }: DeadRow): void {
-    const { messages, bytes } = packet;
-    const info = { ...verdict, since, attempts, packetId: packet.id, messages, bytes };
-    this.letters.add({ info, stored: this.#settle(ref) });
+    this.#settle(ref);
+    const { messages, bytes, multiline } = packet;
+    this.letters.add({
+      ...verdict,
+      key: ++this.#lastKey,
+      packetId: packet.id,
+      since,
+      attempts,
+      messages,
+      bytes,
+      multiline,
+      data: packetBytes(packet),
+    });
   }
 }
 
-function storedOf(packet: Packet): StoredPacket {
+function toRecord(packet: Packet): Omit<StoredPacket, keyof PacketRef> {
   const { id, messages, multiline } = packet;
-  return { id, messages, multiline, bytes: packetBytes(packet), ref: { group: 0, index: 0 } };
+  return { id, messages, multiline, bytes: packetBytes(packet), acceptedWallMs: 0 };
 }
 
-function countStored(packets: readonly StoredPacket[]): Count {
+function recordOf(letter: DeadLetterData): Omit<StoredPacket, keyof PacketRef> {
+  const { packetId: id, messages, multiline, data: bytes } = letter;
+  return { id, messages, multiline, bytes, acceptedWallMs: 0 };
+}
+
+function countLetters(letters: readonly DeadLetterData[]): Count {
+  return countStored(letters.map(recordOf));
+}
+
+function countStored(packets: readonly { messages: number; bytes: Uint8Array }[]): Count {
   return {
     packets: packets.length,
     messages: packets.reduce((sum, { messages }) => sum + messages, 0),

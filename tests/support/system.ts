@@ -50,6 +50,8 @@ export class System {
   readonly fleet = new Fleet();
   readonly agent: Agent;
   readonly events: LoggedEvent[] = [];
+  /** Failures of the storage; a program would have ended. */
+  readonly failures: Error[] = [];
   readonly #distributor: Distributor;
   #stopped = false;
 
@@ -57,7 +59,12 @@ export class System {
     const args = ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", ...flags];
     const config = readConfig({ args, env: () => undefined, readFile: () => undefined });
     const log = recordingLog(this.events);
-    this.#distributor = startDistributor(config, { clock: systemClock, random: systemRandom, log });
+    this.#distributor = startDistributor(config, {
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      onFailed: (error) => this.failures.push(error),
+    });
     this.agent = new Agent(this.url);
   }
 
