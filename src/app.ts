@@ -7,12 +7,10 @@
 import { type Context, Hono } from "@hono/hono";
 import { addAdminRoutes, type AdminDoors } from "./admin.ts";
 import { ApiError } from "./errors.ts";
-import { createIngest, type IngestDoors } from "./ingest.ts";
+import { refuseHost } from "./host.ts";
+import { createIngest, INGEST_PATH, type IngestDoors } from "./ingest.ts";
 import type { Log } from "./log.ts";
 import { problemResponse, toApiError } from "./problem.ts";
-
-/** A name, an IPv4 address or a bracketed IPv6 address, and perhaps a port. */
-const HOST = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/;
 
 /** Builds the handler of all requests. */
 export function createApp(
@@ -20,7 +18,7 @@ export function createApp(
 ): (request: Request) => Response | Promise<Response> {
   const app = new Hono();
   const ingest = createIngest(doors.ingest);
-  app.post("/api/v1/logs", (context) => ingest(context.req.raw));
+  app.post(INGEST_PATH, (context) => ingest(context.req.raw));
   addAdminRoutes(app, doors.admin);
   app.notFound((context) => problemResponse(explainNotFound(app, context)));
   app.onError((error) => {
@@ -28,12 +26,8 @@ export function createApp(
     return problemResponse(toApiError(error));
   });
   return (request) => {
-    // The runtime builds the URL from the Host header: a strange one could name another path.
-    const host = request.headers.get("host");
-    if (host !== null && !HOST.test(host)) {
-      return problemResponse(new ApiError("BAD_HOST", "The Host header is not a host name"));
-    }
-    return app.fetch(request);
+    const refusal = refuseHost(request);
+    return refusal ? problemResponse(refusal) : app.fetch(request);
   };
 }
 
