@@ -23,6 +23,8 @@ export interface DatabaseOptions {
   readonly maxBytes: number;
   /** Called when damage is found. */
   readonly onDamage: () => void;
+  /** Called when it cannot be opened for damage, before SQLite closes it, and tidies up. */
+  readonly onUnreadable: () => void;
 }
 
 export class SpoolDatabase {
@@ -87,7 +89,7 @@ export class SpoolDatabase {
       // What a killed process left in the log is written back, so that the log starts anew.
       this.#readLog();
     } catch (error) {
-      database.close();
+      this.abandon(error);
       throw error;
     }
   }
@@ -178,7 +180,13 @@ export class SpoolDatabase {
     this.#readLog();
   }
 
-  /** @throws {StorageError} */
+  /** Closes it after a fault at the start. */
+  abandon(fault: unknown): void {
+    const cause = fault instanceof StorageError ? fault.cause : fault;
+    if (faultOf(cause) === "corrupt") this.#options.onUnreadable();
+    this.#database.close();
+  }
+
   close(): void {
     this.#wal.close();
     this.#database.close();
