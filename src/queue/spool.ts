@@ -26,6 +26,7 @@ import { GroupWriter } from "./packet_codec.ts";
 import { SpoolDatabase } from "./spool_database.ts";
 import { faultOf, StorageError } from "./storage_error.ts";
 
+export type { PacketRef } from "../packet.ts";
 export type { AnalyzerRow } from "./analyzer_rows.ts";
 export type { DeadLetterData, DeadLetterRow, DeadRow } from "./dead_rows.ts";
 export type { LoadedGroup, StoredPacket, Totals } from "./group_rows.ts";
