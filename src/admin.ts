@@ -33,6 +33,8 @@ export interface AdminDoors {
   readonly clock: Clock;
   /** Why the distributor is not ready, or undefined. */
   readonly unready: () => string | undefined;
+  /** What an operator ought to see to, though packets are taken. */
+  readonly warnings: () => readonly string[];
 }
 
 /** Ends with a line break, for those who read answers on a terminal. */
@@ -57,9 +59,11 @@ export function addAdminRoutes(app: Hono, doors: AdminDoors): void {
   app.get("/livez", () => sendJson({ status: "alive" }));
   app.get("/readyz", () => {
     const reason = doors.unready();
+    const told = doors.warnings();
+    const warnings = told.length === 0 ? {} : { warnings: told };
     return reason === undefined
-      ? sendJson({ status: "ready" })
-      : sendJson({ status: "unready", reason }, STATUS_CODE.ServiceUnavailable);
+      ? sendJson({ status: "ready", ...warnings })
+      : sendJson({ status: "unready", reason, ...warnings }, STATUS_CODE.ServiceUnavailable);
   });
 }
 

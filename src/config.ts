@@ -43,9 +43,9 @@ export const OPTIONS = {
   },
   durability: {
     kind: "string",
-    default: "memory",
+    default: "disk",
     choices: ["disk", "memory"],
-    help: "What a 202 means: memory, kept in this process; disk, committed and synced",
+    help: "What a 202 means: disk, committed and synced; memory, kept in this process",
   },
   dataDir: {
     kind: "string",

@@ -124,6 +124,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   const metrics = () =>
     readMetrics(queue, {
       ingest: ingestMetrics,
+      spool,
       analyzers: registry.views(),
       uptimeSeconds: (clock.monotonicMs() - startedMs) / 1000,
       version: VERSION,
@@ -144,6 +145,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       metrics,
       clock,
       unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
+      warnings: () => spool ? warningsOf(spool) : [],
     },
     log,
   });
@@ -193,6 +195,13 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     await queue.finish();
     return restOf(queue);
   }
+}
+
+/** What happened to the spool that nobody can undo but an operator. */
+function warningsOf({ setAside, lost }: Spool): string[] {
+  const warnings = setAside.map((file) => `a damaged spool was set aside: ${file}`);
+  if (lost.packets > 0) warnings.push(`${lost.packets} damaged packets were put aside`);
+  return warnings;
 }
 
 /** Resolves when a promise has settled, or after a second: the end must not hang on a bug. */

@@ -5,6 +5,7 @@ import { roundMilli } from "./clock.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Count } from "./queue/ledger.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
+import type { Spool } from "./queue/spool.ts";
 
 /** What ingest refused, by code. */
 export class IngestMetrics {
@@ -37,10 +38,25 @@ export interface MetricsView {
   retries: number;
   /** Dead letters that wait for an operator now. */
   dead_letters: number;
+  /** With durability disk. */
+  spool?: SpoolView;
   analyzers: AnalyzerView[];
   uptime_seconds: number;
   version: string;
   durability: string;
+}
+
+/** What the spool takes of the disk, and what it has done since the start. */
+export interface SpoolView {
+  used_bytes: number;
+  max_bytes: number;
+  /** Beyond, packets are refused; the rest is for dead letters. */
+  arrivals_max_bytes: number;
+  wal_bytes: number;
+  commits: number;
+  checkpoints: number;
+  /** Packets that could not be read back, and were put aside. */
+  damaged_packets: number;
 }
 
 /** Reads everything that can be read, without changing any of it. */
@@ -48,6 +64,7 @@ export function readMetrics(
   queue: PacketQueue,
   rest: {
     ingest: IngestMetrics;
+    spool: Pick<Spool, "sizes" | "lost"> | undefined;
     analyzers: AnalyzerView[];
     uptimeSeconds: number;
     version: string;
@@ -73,10 +90,24 @@ export function readMetrics(
     in_flight: packetsAndMessages(ledger.count("in_flight")),
     retries: queue.retries,
     dead_letters: queue.deadLetters.size,
+    ...(rest.spool ? { spool: viewSpool(rest.spool) } : {}),
     analyzers: rest.analyzers,
     uptime_seconds: roundMilli(rest.uptimeSeconds),
     version: rest.version,
     durability: queue.durability,
+  };
+}
+
+function viewSpool(spool: Pick<Spool, "sizes" | "lost">): SpoolView {
+  const sizes = spool.sizes();
+  return {
+    used_bytes: sizes.usedBytes,
+    max_bytes: sizes.maxBytes,
+    arrivals_max_bytes: sizes.arrivalsMaxBytes,
+    wal_bytes: sizes.walBytes,
+    commits: sizes.commits,
+    checkpoints: sizes.checkpoints,
+    damaged_packets: spool.lost.packets,
   };
 }
 

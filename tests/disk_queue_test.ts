@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertObjectMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ApiError } from "../src/errors.ts";
 import { memoryBytes, type Packet, sealPacket } from "../src/packet.ts";
 import { DiskQueue } from "../src/queue/disk.ts";
@@ -184,7 +184,8 @@ Deno.test("diskQueue.bury() writes the dead letter with its verdict, attempts an
   const since = "2024-01-02T03:04:05.678Z";
   const { messages, bytes } = packet!;
   const kept = { ...VERDICT, packetId: id!, messages, bytes, since, attempts: 6 };
-  assertObjectMatch(queue.deadLetters.list({ offset: 0, limit: 10 })[0]!, kept);
+  const [info] = queue.deadLetters.list({ offset: 0, limit: 10 });
+  assertEquals({ ...info, ...kept }, info as unknown);
   assertEquals(queue.deadLetters.bytesOf(id!)?.length, bytes);
   assertEquals([spool.groups.size, queue.ledger.heldBytes], [0, 0]);
   assertEquals(books(queue), [1, 0, 0, 0, 0, 1]);
@@ -320,7 +321,7 @@ Deno.test("diskQueue loses and doubles nothing, whatever happens, also over rest
         else queue.bury(packet, VERDICT);
       } else if (kind === 8) await pass(clock, pick(20));
       else if (pick(20) === 0) spool.trouble = spool.trouble === "full" ? "none" : "full";
-      else if (pick(20) === 0) queue.replay({});
+      else if (random() < 0.05) queue.replay({});
       else if (pick(60) === 0) {
         await pass(clock, 5);
         system = setup({ spool: new FakeSpool({ from: spool }), capacity: 8 });

@@ -78,8 +78,10 @@ export class DataFolder {
     }
   }
 
-  get isMarkedDamaged(): boolean {
-    return exists(this.paths.damaged);
+  /** Whether the database was found damaged, or is none: SQLite would delete its log. */
+  get isDamaged(): boolean {
+    const { damaged, database } = this.paths;
+    return exists(damaged) || (exists(database) && !isDatabase(database));
   }
 
   /** Renames database and log together, which stay readable as a pair; returns their new paths. */
@@ -125,6 +127,16 @@ export function unusable(path: string, error: unknown): StorageError {
       "make it a folder that this user may write to, or choose another with --data-dir",
     { cause: error },
   );
+}
+
+const MAGIC = "SQLite format 3\0";
+
+/** An empty file is one too. */
+function isDatabase(path: string): boolean {
+  using file = Deno.openSync(path, { read: true });
+  const start = new Uint8Array(MAGIC.length);
+  const read = file.readSync(start);
+  return read === null || new TextDecoder().decode(start) === MAGIC;
 }
 
 function makeFolder(path: string): void {

@@ -26,6 +26,7 @@ import { GroupWriter } from "./packet_codec.ts";
 import { SpoolDatabase } from "./spool_database.ts";
 import { faultOf, StorageError } from "./storage_error.ts";
 
+export type { PacketRef } from "../packet.ts";
 export type { AnalyzerRow } from "./analyzer_rows.ts";
 export type { DeadLetterData, DeadLetterRow, DeadRow } from "./dead_rows.ts";
 export type { LoadedGroup, StoredPacket, Totals } from "./group_rows.ts";
@@ -91,15 +92,15 @@ export class Spool {
    */
   static open(options: SpoolOptions): Spool {
     const folder = new DataFolder(options.folder);
-    let setAside: string[] = [];
+    const setAside: string[] = [];
     try {
-      if (folder.isMarkedDamaged) setAside = folder.setAside(options.clock);
+      if (folder.isDamaged) setAside.push(...folder.setAside(options.clock));
       try {
         return new Spool(options, { folder, setAside });
       } catch (error) {
-        if (!isDamage(error)) throw error;
+        // Where damage was found it is set aside by now.
+        if (setAside.length === 0) throw error;
       }
-      setAside.push(...folder.setAside(options.clock));
       return new Spool(options, { folder, setAside });
     } catch (error) {
       folder.release();
@@ -109,7 +110,7 @@ export class Spool {
 
   private constructor(
     options: SpoolOptions,
-    { folder, setAside }: { folder: DataFolder; setAside: readonly string[] },
+    { folder, setAside }: { folder: DataFolder; setAside: string[] },
   ) {
     this.#options = options;
     this.#folder = folder;
@@ -120,6 +121,7 @@ export class Spool {
       path: folder.paths.database,
       maxBytes: options.maxBytes,
       onDamage: () => folder.markDamaged(),
+      onUnreadable: () => void setAside.push(...folder.setAside(options.clock)),
     });
     try {
       this.#groups = new GroupRows(this.#database);
@@ -128,7 +130,7 @@ export class Spool {
       this.analyzers = new AnalyzerRows(this.#database);
       this.meta = new MetaRows(this.#database);
     } catch (error) {
-      this.#database.close();
+      this.#database.abandon(error);
       throw error;
     }
     this.#ballast = new Ballast(folder.paths.ballast, {
@@ -327,12 +329,6 @@ export class Spool {
 
 function isFull(error: unknown): boolean {
   return error instanceof StorageError && error.kind === "full";
-}
-
-/** Whether a fault at the start is damage of the database, which a new one cures. */
-function isDamage(error: unknown): boolean {
-  const cause = error instanceof StorageError ? error.cause : error;
-  return faultOf(cause) === "corrupt";
 }
 
 function toOpenError(error: unknown, folder: string): unknown {

@@ -23,6 +23,8 @@ export interface DatabaseOptions {
   readonly maxBytes: number;
   /** Called when damage is found. */
   readonly onDamage: () => void;
+  /** Called when it cannot be opened for damage, before SQLite closes it, and tidies up. */
+  readonly onUnreadable: () => void;
 }
 
 export class SpoolDatabase {
@@ -51,7 +53,7 @@ export class SpoolDatabase {
   /** @throws what the database says; {@link faultOf} tells what it means */
   constructor(options: DatabaseOptions) {
     this.#options = options;
-    this.maxWalBytes = Math.min(MAX_WAL_BYTES, Math.max(options.maxBytes >> 3, PAGE_BYTES * 16));
+    this.maxWalBytes = Math.min(MAX_WAL_BYTES, Math.max(options.maxBytes / 8, PAGE_BYTES * 16));
     const database = new DatabaseSync(options.path);
     this.#database = database;
     try {
@@ -87,7 +89,7 @@ export class SpoolDatabase {
       // What a killed process left in the log is written back, so that the log starts anew.
       this.#readLog();
     } catch (error) {
-      database.close();
+      this.abandon(error);
       throw error;
     }
   }
@@ -178,7 +180,13 @@ export class SpoolDatabase {
     this.#readLog();
   }
 
-  /** @throws {StorageError} */
+  /** Closes it after a fault at the start. */
+  abandon(fault: unknown): void {
+    const cause = fault instanceof StorageError ? fault.cause : fault;
+    if (faultOf(cause) === "corrupt") this.#options.onUnreadable();
+    this.#database.close();
+  }
+
   close(): void {
     this.#wal.close();
     this.#database.close();
