@@ -8,6 +8,7 @@
 import denoConfig from "../../deno.json" with { type: "json" };
 import { TestFolder } from "./data_folder.ts";
 import { eventually } from "./eventually.ts";
+import { threadsBeside, withFlowFlags } from "./flow_flags.ts";
 
 export type ProgramName = "distributor" | "analyzer" | "generator";
 
@@ -54,10 +55,12 @@ export async function startDistributorProgram(
   options: ProgramOptions = {},
 ): Promise<{ program: Program; url: string }> {
   const folder = new TestFolder();
-  const flags = ["--http-addr=127.0.0.1:0", folder.flag];
-  const program = startProgram("distributor", [...flags, ...args], options);
+  const flags = ["--http-addr=127.0.0.1:0", folder.flag, ...withFlowFlags(args)];
+  const program = startProgram("distributor", flags, options);
   program.onEnd = () => folder.remove();
-  return { program, url: await program.url() };
+  const url = await program.url();
+  if (threadsBeside(flags) > 0) await program.logs("thread listening");
+  return { program, url };
 }
 
 function commandOf(name: ProgramName): string[] {

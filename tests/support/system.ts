@@ -18,6 +18,7 @@ import { assertBalanced, assertConserved } from "./conservation.ts";
 import { TestFolder } from "./data_folder.ts";
 import { eventually } from "./eventually.ts";
 import { Fleet, type Seen } from "./fleet.ts";
+import { threadsBeside, withFlowFlags } from "./flow_flags.ts";
 
 export { eventually } from "./eventually.ts";
 
@@ -28,6 +29,8 @@ export interface SystemOptions {
   readonly flags?: readonly string[];
   /** How the mock analyzers are made. */
   readonly analyzers?: MockAnalyzerOptions;
+  /** What its threads run instead of the program's own. */
+  readonly threadModule?: URL;
 }
 
 /** One event that the distributor logged. */
@@ -39,8 +42,9 @@ export interface LoggedEvent {
 
 /** Starts a distributor and its analyzers, and registers them. */
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
-  const { weights = [], flags = [], analyzers } = options;
-  const system = new System(flags);
+  const { weights = [], flags = [], analyzers, threadModule } = options;
+  const system = new System(flags, threadModule);
+  await system.listens();
   for (const [i, weight] of weights.entries()) {
     await system.join(`analyzer${i + 1}`, weight, analyzers);
   }
@@ -55,10 +59,13 @@ export class System {
   /** Failures of the storage; a program would have ended. */
   readonly failures: Error[] = [];
   readonly #distributor: Distributor;
+  readonly #threadsBeside: number;
   #stopped = false;
 
-  constructor(flags: readonly string[]) {
-    const args = ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", this.folder.flag, ...flags];
+  constructor(flags: readonly string[], threadModule?: URL) {
+    const fixed = ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", this.folder.flag];
+    const args = [...fixed, ...withFlowFlags(flags)];
+    this.#threadsBeside = threadsBeside(args);
     const config = readConfig({ args, env: () => undefined, readFile: () => undefined });
     const log = recordingLog(this.events);
     this.#distributor = startDistributor(config, {
@@ -66,12 +73,23 @@ export class System {
       random: systemRandom,
       log,
       onFailed: (error) => this.failures.push(error),
+      ...(threadModule && { threadModule }),
     });
     this.agent = new Agent(this.url);
   }
 
   get url(): string {
     return this.#distributor.url;
+  }
+
+  /** Waits until all its threads do. */
+  async listens(): Promise<void> {
+    await eventually(
+      () =>
+        this.events.filter(({ event }) => event === "thread listening").length >=
+          this.#threadsBeside,
+      { name: "all threads listen" },
+    );
   }
 
   /** Starts an analyzer and registers it. */
