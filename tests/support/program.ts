@@ -118,7 +118,13 @@ export class Program {
 
   /** Sends a signal; nothing happens once the program has ended. */
   signal(name: Deno.Signal): void {
-    if (this.#isRunning) this.#child.kill(name);
+    if (!this.#isRunning) return;
+    try {
+      this.#child.kill(name);
+    } catch (error) {
+      // It has ended, and its exit code is not here yet.
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 
   /** Resolves to the exit code and how long that took from now. */
