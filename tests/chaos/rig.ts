@@ -83,8 +83,8 @@ export interface FinishOptions {
 
 export class Rig {
   readonly driver: Driver;
-  readonly witnesses: readonly Witness[];
-  readonly proxies: readonly FaultProxy[];
+  readonly witnesses: Witness[];
+  readonly proxies: FaultProxy[];
   readonly dataDir: string;
   readonly violations: Violation[] = [];
   program: Program | undefined;
@@ -170,6 +170,15 @@ export class Rig {
       ...flags,
     ], { env, wrap, ...(descriptors === undefined ? {} : { descriptors }) });
     return { program: this.program };
+  }
+
+  /** Adds an analyzer while the distributor runs. */
+  async join({ weight }: { weight: number }): Promise<void> {
+    const witness = new Witness({ id: `w${this.witnesses.length + 1}`, weight });
+    this.witnesses.push(witness);
+    const proxy = await FaultProxy.start(witness.port);
+    this.proxies.push(proxy);
+    await this.register({ id: witness.id, weight, url: proxy.url });
   }
 
   async register(analyzer: { id: string; weight: number; url: string }): Promise<void> {

@@ -1,0 +1,125 @@
+/** kill -9, at any moment and at each point where a packet changes hands. */
+
+import { eventually } from "../../support/eventually.ts";
+import { broken } from "../oracle.ts";
+import { Rig } from "../rig.ts";
+import type { Fault, Finding, Trial } from "../trial.ts";
+
+const RATE = 1000;
+const READY_MS = 3000;
+/** The longest that a named point may take to be passed under load. */
+const REACH_MS = 30_000;
+const READY_BACKLOG = 100_000;
+
+type Point =
+  | "after_insert"
+  | "after_commit"
+  | "before_202"
+  | "before_settle"
+  | "during_dead_letter_move"
+  | "checkpoint";
+
+/** Starts it again after its end: ready in time, and all that was acknowledged is delivered. */
+async function restart(rig: Rig): Promise<Finding> {
+  const recoveryMs = await rig.launch();
+  const detail = `ready ${Math.round(recoveryMs)} ms after the start`;
+  rig.violations.push(...broken("I6", recoveryMs > READY_MS, detail));
+  return await rig.finish({ recoveryMs });
+}
+
+async function runRandomKill(trial: Trial): Promise<Finding> {
+  await using rig = await Rig.start(trial);
+  rig.driver.start(RATE);
+  const afterMs = 300 + 2000 * trial.random();
+  const startedMs = performance.now();
+  await eventually(() => performance.now() - startedMs >= afterMs, {
+    name: "the moment",
+    everyMs: 1,
+  });
+  await rig.kill();
+  await rig.driver.stop();
+  return await restart(rig);
+}
+
+/** Some packets are refused by all analyzers, where the point is on their way. */
+function poison(rig: Rig): void {
+  for (const witness of rig.witnesses) {
+    witness.answer = (ids) =>
+      ids.some((id) => Number(id.slice(1)) % 10 === 3)
+        ? new Response(null, { status: 400 })
+        : undefined;
+  }
+}
+
+async function runPointKill(trial: Trial, point: Point): Promise<Finding> {
+  await using rig = await Rig.build(trial);
+  const pass = 1 + Math.floor(trial.random() * (point === "checkpoint" ? 3 : 30));
+  const tell = point === "checkpoint" ? ":tell" : "";
+  await rig.launch({ env: { DISTRIBUTOR_FAILPOINT: `${point}:${pass}${tell}` } });
+  rig.expectEnd();
+  const { program } = rig;
+  if (point === "during_dead_letter_move") poison(rig);
+  rig.driver.start(point === "checkpoint" ? 2 * RATE : RATE);
+  const isReached = () => program!.stderr.includes(`failpoint ${point}`);
+  const fault = await eventually(isReached, { name: point, timeoutMs: REACH_MS, everyMs: 1 })
+    .then(() => undefined, (error) => error.message);
+  await rig.kill();
+  await rig.driver.stop();
+  rig.violations.push(...broken("I6", fault !== undefined, `the point was not reached: ${fault}`));
+  return await restart(rig);
+}
+
+/** Killed again and again while it starts with a backlog to replay. */
+async function runStartKills(trial: Trial): Promise<Finding> {
+  await using rig = await Rig.start(trial);
+  for (const proxy of rig.proxies) await proxy.set({ kind: "refuse" });
+  await rig.driver.burst(trial.isFull ? 5000 : 500);
+  await rig.kill();
+  for (let i = 0; i < 5; i++) {
+    rig.spawn();
+    const startedMs = performance.now();
+    const afterMs = 600 * trial.random();
+    await eventually(() => performance.now() - startedMs >= afterMs, {
+      name: "the moment",
+      everyMs: 1,
+    });
+    await rig.kill();
+  }
+  await rig.mend();
+  return await restart(rig);
+}
+
+/** Ready in time however much waits to be replayed. */
+async function runBigRestart(trial: Trial): Promise<Finding> {
+  await using rig = await Rig.start(trial);
+  for (const proxy of rig.proxies) await proxy.set({ kind: "refuse" });
+  await rig.driver.burst(trial.isFull ? READY_BACKLOG : 10_000);
+  await rig.kill();
+  const recoveryMs = await rig.launch();
+  const detail = `ready ${Math.round(recoveryMs)} ms after the start`;
+  rig.violations.push(...broken("I6", recoveryMs > READY_MS, detail));
+  return await rig.finish({ recoveryMs, settleMs: 120_000, noDead: true });
+}
+
+function pointFault(point: Point): Fault {
+  return {
+    name: `kill-${point.replaceAll("_", "-")}`,
+    needs: ["disk"],
+    runs: { some: 2, all: 20 },
+    run: (trial) => runPointKill(trial, point),
+  };
+}
+
+export const KILL_FAULTS: readonly Fault[] = [
+  { name: "kill-random", needs: ["disk"], runs: { some: 5, all: 50 }, run: runRandomKill },
+  ...([
+    "after_insert",
+    "after_commit",
+    "before_202",
+    "before_settle",
+    "during_dead_letter_move",
+    "checkpoint",
+  ] as const).map(pointFault),
+  { name: "kill-during-start", needs: ["disk"], runs: { some: 1, all: 4 }, run: runStartKills },
+  { name: "restart-with-backlog", needs: ["disk"], runs: { some: 1, all: 1 }, run: runBigRestart },
+];
