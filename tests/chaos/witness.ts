@@ -2,13 +2,15 @@
  * An analyzer that keeps which packets it took and whether their bytes are those that were sent.
  *
  * Always true: a packet is in `taken` before its 2xx leaves. What else it answers is up to the
- * fault: `answer` is asked first, and may answer for it without taking anything.
+ * fault: `answer` is asked first, and takes nothing by answering with another status.
  */
 
 import { idOf, isUnchanged } from "./packets.ts";
 
 /** Answers a request that brought these packets, or leaves it to the witness. */
-export type Answer = (ids: readonly string[]) => Response | Promise<Response> | undefined;
+export type Answer = (
+  ids: readonly string[],
+) => Response | undefined | Promise<Response | undefined>;
 
 export interface WitnessOptions {
   readonly id: string;
@@ -71,9 +73,10 @@ export class Witness {
     }
     const packets = text.split("\n").filter((line) => line !== "");
     const special = await this.answer(packets.map(idOf));
-    if (special) return special;
+    // A 2xx says that they were taken, whatever else is wrong with it.
+    if (special && !special.ok) return special;
     for (const packet of packets) this.#take(packet);
-    return Response.json({ status: "processed" });
+    return special ?? Response.json({ status: "processed" });
   }
 
   #healthy(): Response {

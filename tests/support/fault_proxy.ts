@@ -1,8 +1,8 @@
 /**
  * A TCP proxy that spoils what passes through it, in a way that can be changed at any time.
  *
- * Faults befall what the server answers; requests pass untouched. A connection that a fault has
- * ended is counted in `struck`. Sockets are node's, which can send a reset.
+ * Faults befall what the server answers; requests pass untouched. Each answer that may not have
+ * reached the client whole is counted in `struck`. Sockets are node's, which can send a reset.
  */
 
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -64,7 +64,7 @@ export class FaultProxy {
     return this.#fault;
   }
 
-  /** Connections that a fault has ended, or whose answer it has replaced. */
+  /** Connections that a fault has ended; answers that it has swallowed or replaced. */
   get struck(): number {
     return this.#struck;
   }
@@ -92,7 +92,10 @@ export class FaultProxy {
   }
 
   #cut(): void {
-    for (const link of this.#links) link.reset();
+    for (const link of this.#links) {
+      this.#struck++;
+      link.reset();
+    }
   }
 
   #fillUp(): void {
@@ -186,7 +189,8 @@ class Link {
   async #relay(chunk: Uint8Array): Promise<void> {
     const fault = this.#doors.fault();
     if (fault !== this.#fault) this.#turnTo(fault);
-    if (this.#isMute || fault.kind === "silent" || fault.kind === "blackhole") return;
+    if (this.#isMute) return;
+    if (fault.kind === "silent" || fault.kind === "blackhole") return this.#doors.onStrike();
     if (fault.kind === "delay") await this.#wait(fault.ms);
     if (fault.kind === "throttle") return await this.#trickle(chunk, fault.bytesPerSecond);
     if (fault.kind === "garbage") return this.#spoil(chunk);
