@@ -18,7 +18,11 @@ const OPTIONS = {
     default: "false",
     help: "everything, at full counts and times; hours, not minutes",
   },
-  only: { kind: "string", default: "", help: "faults whose name contains this; empty is all" },
+  only: {
+    kind: "string",
+    default: "",
+    help: "the fault of this name, or else those whose names contain it; empty is all",
+  },
   seed: {
     kind: "integer",
     min: 0,
@@ -95,8 +99,14 @@ function printTrial(
   for (const line of formatViolations(name, { seed, finding, mode })) console.log(line);
 }
 
+/** The one of that name, or else all whose names contain it. */
+function selectFaults(only: string): readonly Fault[] {
+  const named = MATRIX.filter(({ name }) => name === only);
+  return named.length > 0 ? named : MATRIX.filter(({ name }) => name.includes(only));
+}
+
 async function run(settings: Settings): Promise<number> {
-  const faults = MATRIX.filter(({ name }) => name.includes(settings.only));
+  const faults = selectFaults(settings.only);
   if (faults.length === 0) {
     throw new UsageError(`Flag --only: no fault is called ${JSON.stringify(settings.only)}`);
   }

@@ -23,63 +23,27 @@ import {
   findLost,
   type Violation,
 } from "./oracle.ts";
+import {
+  DEFAULT_QUEUE_BYTES,
+  distributorFlags,
+  type FinishOptions,
+  type LaunchOptions,
+  makeDataDir,
+  MAX_BATCH,
+  MIB,
+  type RigOptions,
+} from "./rig_options.ts";
 import type { Finding, Trial } from "./trial.ts";
 import { takenBy, Witness } from "./witness.ts";
 
-const DATA_ROOT = new URL("../../data/", import.meta.url);
-const MIB = 1024 * 1024;
 const BASE_BYTES = 256 * MIB;
 const WATCH_MS = 250;
 const ANSWER_MS = 5000;
 /** Connections that lanes and probes may keep to each analyzer. */
 const KEPT_PER_ANALYZER = 16;
-const MAX_BATCH = 16;
 /** Packets under way to one analyzer at most, and settled together at most. */
 const IN_FLIGHT_PER_ANALYZER = 64;
 const SETTLED_TOGETHER = 256;
-
-/** Health that changes in seconds, so that a trial does not take minutes. */
-const QUICK = [
-  "--health-check-interval=500ms",
-  "--ejection-time=500ms",
-  "--slow-start=1s",
-  "--retry-interval=50ms",
-];
-
-export interface RigOptions {
-  /** @default [4, 3, 2, 1] */
-  readonly weights?: readonly number[];
-  /** @default true */
-  readonly batches?: boolean;
-  /** Further flags of the distributor. */
-  readonly flags?: readonly string[];
-  /** As users have it, not {@link QUICK}. @default false */
-  readonly slowHealth?: boolean;
-  /** In bytes. @default 64 MiB */
-  readonly queueBytes?: number;
-  /** @default a new one, removed at the end */
-  readonly dataDir?: string;
-  readonly descriptors?: number;
-  /** Asks for metrics all the time. @default true */
-  readonly watch?: boolean;
-}
-
-/** What a single start of the distributor is given. */
-export interface LaunchOptions {
-  readonly env?: Record<string, string>;
-  /** Words before the command. */
-  readonly wrap?: readonly string[];
-}
-
-export interface FinishOptions {
-  readonly settleMs?: number;
-  readonly recoveryMs?: number;
-  readonly moreDuplicates?: number;
-  /** No packet may have become a dead letter. @default false */
-  readonly noDead?: boolean;
-  /** The distributor has ended, and is not to be asked. @default false */
-  readonly isOver?: boolean;
-}
 
 export class Rig {
   readonly driver: Driver;
@@ -133,12 +97,8 @@ export class Rig {
     return rig;
   }
 
-  get alive(): boolean {
-    return this.#isUp;
-  }
-
   get queueBytes(): number {
-    return this.#options.queueBytes ?? 64 * MIB;
+    return this.#options.queueBytes ?? DEFAULT_QUEUE_BYTES;
   }
 
   /** Starts the distributor and registers the analyzers; resolves to the time until it was ready. */
@@ -158,17 +118,10 @@ export class Rig {
 
   /** Starts the distributor without waiting for it. */
   spawn({ env = {}, wrap = [] }: LaunchOptions = {}): { program: Program } {
-    const { flags = [], slowHealth = false, descriptors } = this.#options;
-    const disk = this.#trial.durability === "disk" ? [`--data-dir=${this.dataDir}`] : [];
-    this.program = startProgram("distributor", [
-      "--http-addr=127.0.0.1:0",
-      `--durability=${this.#trial.durability}`,
-      ...disk,
-      `--queue-bytes=${this.queueBytes}`,
-      `--max-batch=${MAX_BATCH}`,
-      ...(slowHealth ? [] : QUICK),
-      ...flags,
-    ], { env, wrap, ...(descriptors === undefined ? {} : { descriptors }) });
+    const { descriptors } = this.#options;
+    const flags = distributorFlags(this.#trial, { options: this.#options, dataDir: this.dataDir });
+    const limit = descriptors === undefined ? {} : { descriptors };
+    this.program = startProgram("distributor", flags, { env, wrap, ...limit });
     return { program: this.program };
   }
 
@@ -334,10 +287,4 @@ export class Rig {
       if (isSame) this.violations.push(...checkLife(`no metrics: ${error.message}`));
     }).finally(() => this.#isAsking = false);
   }
-}
-
-/** Where the programs, as their tasks start them, may write. */
-export async function makeDataDir(): Promise<string> {
-  await Deno.mkdir(DATA_ROOT, { recursive: true });
-  return await Deno.makeTempDir({ dir: DATA_ROOT.pathname, prefix: "chaos_" });
 }

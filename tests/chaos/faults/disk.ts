@@ -4,7 +4,8 @@ import { eventually } from "../../support/eventually.ts";
 import { SmallDisk } from "../../support/small_disk.ts";
 import { type Injection, parseRecord, straceWords } from "../../support/strace.ts";
 import { broken } from "../oracle.ts";
-import { makeDataDir, Rig } from "../rig.ts";
+import { Rig } from "../rig.ts";
+import { makeDataDir } from "../rig_options.ts";
 import type { Fault, Finding, Trial } from "../trial.ts";
 
 const MIB = 1024 * 1024;
