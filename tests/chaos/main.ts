@@ -16,7 +16,7 @@ const OPTIONS = {
   all: {
     kind: "boolean",
     default: "false",
-    help: "everything, at full counts and times; hours, not minutes",
+    help: "everything, at full counts and times; more than an hour",
   },
   only: {
     kind: "string",

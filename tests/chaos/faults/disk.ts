@@ -2,7 +2,7 @@
 
 import { eventually } from "../../support/eventually.ts";
 import { SmallDisk } from "../../support/small_disk.ts";
-import { type Injection, parseRecord, straceWords } from "../../support/strace.ts";
+import { type Call, type Injection, parseRecord, straceWords } from "../../support/strace.ts";
 import { broken } from "../oracle.ts";
 import { Rig } from "../rig.ts";
 import { makeDataDir } from "../rig_options.ts";
@@ -12,6 +12,8 @@ const MIB = 1024 * 1024;
 const DISK_MEBIBYTES = 64;
 const RESUME_MS = 10_000;
 const SYNCED = 100;
+/** What holds packets, among the files of a data folder. */
+const DATABASE = /\.(db|sqlite)(-wal|-journal)?>/;
 const ANSWER_202 = "HTTP/1.1 202";
 const WRITES = "write,writev,sendto,sendmsg";
 
@@ -78,26 +80,37 @@ async function runInjected(trial: Trial, inject: Injection): Promise<Finding> {
   launching.catch(() => undefined);
   rig.expectEnd();
   if (started) await rig.driver.burst(100, { concurrency: 1, until: () => hasEnded });
-  const isFatal = inject.error === "EIO";
+  const isFatal = ({ isInjected, text }: Call) =>
+    isInjected && inject.error === "EIO" && DATABASE.test(text);
+  const readCalls = async () => parseRecord(await Deno.readTextFile(record));
+  if ((await readCalls()).some(isFatal)) {
+    await eventually(() => hasEnded, { name: "it has ended" }).catch(() => undefined);
+  }
   if (!hasEnded) await rig.kill();
   const { code } = await program.exits();
-  const calls = parseRecord(await Deno.readTextFile(record));
-  const hit = calls.findIndex(({ isInjected }) => isInjected);
-  const told = hit === -1 ? 0 : countTold(calls.slice(hit), isFatal);
+  const calls = await readCalls();
+  const fatal = calls.findIndex(isFatal);
+  const told = countTold(calls, { fatal, hit: calls.findIndex((call) => call.isInjected) });
   rig.violations.push(
     ...broken("I1", told > 0, `${told} answered 202 after the fault`),
-    ...broken("I6", hit !== -1 && isFatal && code === 0, "exit code 0 after an fsync error"),
-    ...broken("I6", hit !== -1 && isFatal && code === 137, "it went on after an fsync error"),
+    ...broken("I6", fatal !== -1 && code === 0, "exit code 0 after an fsync error"),
+    ...broken("I6", fatal !== -1 && code === 137, "it went on after an fsync error"),
     ...broken("I6", !started && code === 0, "exit code 0 for a start that failed"),
   );
   return await deliverRest(rig);
 }
 
-/** Answers 202 after a fault: all, or up to the next sync or refusal where it may recover. */
-function countTold(calls: readonly { text: string }[], isFatal: boolean): number {
-  if (isFatal) return calls.filter(({ text }) => text.includes(ANSWER_202)).length;
-  const first = calls.find(({ text }) => text.includes("HTTP/1.1 "));
-  return first?.text.includes(ANSWER_202) ? 1 : 0;
+/** Answers 202 after a fault: all of them, or where it may recover, the one that met it. */
+function countTold(
+  calls: readonly Call[],
+  { fatal, hit }: { fatal: number; hit: number },
+): number {
+  if (fatal !== -1) {
+    return calls.slice(fatal).filter(({ text }) => text.includes(ANSWER_202)).length;
+  }
+  if (hit === -1 || !DATABASE.test(calls[hit]!.text)) return 0;
+  const next = calls.slice(hit).find(({ text }) => text.includes("HTTP/1.1 "));
+  return next?.text.includes(ANSWER_202) ? 1 : 0;
 }
 
 /** Starts it on the same folder, sound again, with an analyzer: what was acknowledged comes out. */

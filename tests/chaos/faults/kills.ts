@@ -52,7 +52,9 @@ function poison(rig: Rig): void {
 }
 
 async function runPointKill(trial: Trial, point: Point): Promise<Finding> {
-  await using rig = await Rig.build(trial);
+  // A small spool writes its log back often.
+  const flags = point === "checkpoint" ? ["--spool-max-bytes=16MiB"] : [];
+  await using rig = await Rig.build(trial, { flags });
   const pass = 1 + Math.floor(trial.random() * (point === "checkpoint" ? 3 : 30));
   const tell = point === "checkpoint" ? ":tell" : "";
   await rig.launch({ env: { DISTRIBUTOR_FAILPOINT: `${point}:${pass}${tell}` } });
