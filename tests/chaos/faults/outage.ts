@@ -49,7 +49,16 @@ async function runFlapping(trial: Trial): Promise<Finding> {
     await pass(FLAP_MS, "up");
   }
   const { refusals } = rig.driver;
-  rig.violations.push(...broken("I6", refusals.length > 0, `${refusals.length} refused`));
+  const ejections = rig.program!.events().filter(({ event, id }) =>
+    event === "analyzer ejected" && id === "w1"
+  );
+  const turns = forMs / (2 * FLAP_MS);
+  const detail = `${ejections.length} ejections in ${turns} turns`;
+  rig.violations.push(
+    ...broken("I6", refusals.length > 0, `${refusals.length} refused`),
+    // Were each as short as the first, it would be out and back in every turn.
+    ...broken("I6", ejections.length === 0 || ejections.length >= turns, detail),
+  );
   const mendedMs = performance.now();
   await rig.driver.stop();
   await rig.settles();
