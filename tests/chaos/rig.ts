@@ -39,8 +39,8 @@ import { takenBy, Witness } from "./witness.ts";
 const BASE_BYTES = 256 * MIB;
 const WATCH_MS = 250;
 const ANSWER_MS = 5000;
-/** Connections that lanes and probes may keep to each analyzer. */
-const KEPT_PER_ANALYZER = 16;
+/** Connections that probes and lanes may open to each analyzer while nothing is sent. */
+const KEPT_PER_ANALYZER = 8;
 /** Packets under way to one analyzer at most, and settled together at most. */
 const IN_FLIGHT_PER_ANALYZER = 64;
 const SETTLED_TOGETHER = 256;
@@ -218,6 +218,7 @@ export class Rig {
     await this.driver.stop();
     await this.mend();
     let dead = new Set<string>();
+    const allowed = moreDuplicates + this.#ambiguous();
     if (!options.isOver) {
       const fault = await this.settles(settleMs).then(() => undefined, (error) => error.message);
       this.violations.push(...checkLife(fault));
@@ -229,7 +230,6 @@ export class Rig {
     const delivered = takenBy(this.witnesses);
     const records = { attempted, acknowledged, delivered, dead, queued: new Set<string>() };
     const changed = this.witnesses.flatMap((witness) => witness.changed);
-    const allowed = moreDuplicates + this.#ambiguous();
     this.violations.push(
       ...checkLoss(records),
       ...checkOrigin(records, changed),
@@ -265,6 +265,8 @@ export class Rig {
   async #checkUsage(): Promise<void> {
     const allowedDescriptors = this.#descriptors + this.proxies.length * KEPT_PER_ANALYZER;
     const { pid } = this.program!;
+    // What is kept for later packets is no leak.
+    for (const proxy of this.proxies) proxy.cut();
     await eventually(() => openDescriptors(pid) <= allowedDescriptors, {
       name: "descriptors are back",
     }).catch(() => undefined);
