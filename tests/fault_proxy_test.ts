@@ -73,7 +73,7 @@ async function ask(proxy: FaultProxy, waitMs = 2000): Promise<Heard> {
 
 async function withProxy(use: (proxy: FaultProxy) => Promise<void>): Promise<void> {
   await using server = serveText();
-  await using proxy = await FaultProxy.start(server.port);
+  using proxy = await FaultProxy.start(server.port);
   await use(proxy);
 }
 

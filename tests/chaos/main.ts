@@ -9,6 +9,7 @@ import { describeFlags, type OptionTable, type OptionValues, parseFlags } from "
 import { seededRandom } from "../../src/random.ts";
 import { MATRIX } from "./matrix.ts";
 import { formatSummary, formatViolations, hasViolations, type Result } from "./report.ts";
+import { endAll } from "./rig.ts";
 import { findMissing } from "./surroundings.ts";
 import type { Fault, Finding, Need, Trial } from "./trial.ts";
 
@@ -115,6 +116,7 @@ async function run(settings: Settings): Promise<number> {
   const plan = { settings, firstSeed, missing: await findMissing() };
   const results: Result[] = [];
   for (const fault of faults) results.push(await runFault(fault, plan));
+  await endAll();
   console.log(`\n${formatSummary(results)}`);
   return hasViolations(results) ? 1 : 0;
 }

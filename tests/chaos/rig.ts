@@ -45,6 +45,14 @@ const KEPT_PER_ANALYZER = 8;
 const IN_FLIGHT_PER_ANALYZER = 64;
 const SETTLED_TOGETHER = 256;
 
+/** Programs of rigs whose trial has not ended, perhaps never will. */
+const running = new Set<Program>();
+
+/** Ends what trials that did not end have left behind. */
+export async function endAll(): Promise<void> {
+  for (const program of running) await program[Symbol.asyncDispose]();
+}
+
 export class Rig {
   readonly driver: Driver;
   readonly witnesses: Witness[];
@@ -60,7 +68,7 @@ export class Rig {
   #descriptors = 0;
   #isUp = false;
   #isAsking = false;
-  #timer: ReturnType<typeof setInterval>;
+  readonly #timer = setInterval(() => this.#watch(), WATCH_MS);
 
   private constructor(
     trial: Trial,
@@ -77,7 +85,6 @@ export class Rig {
     this.proxies = proxies;
     this.dataDir = dataDir;
     this.driver = new Driver({ url: () => this.url });
-    this.#timer = setInterval(() => this.#watch(), WATCH_MS);
   }
 
   /** Builds everything; the distributor is not started. */
@@ -118,11 +125,12 @@ export class Rig {
 
   /** Starts the distributor without waiting for it. */
   spawn({ env = {}, wrap = [] }: LaunchOptions = {}): { program: Program } {
-    const { descriptors } = this.#options;
+    const { descriptors = 0 } = this.#options;
     const flags = distributorFlags(this.#trial, { options: this.#options, dataDir: this.dataDir });
-    const limit = descriptors === undefined ? {} : { descriptors };
-    this.program = startProgram("distributor", flags, { env, wrap, ...limit });
-    return { program: this.program };
+    const program = this.program = startProgram("distributor", flags, { env, wrap, descriptors });
+    running.add(program);
+    void program.exits().then(() => running.delete(program));
+    return { program };
   }
 
   /** Adds an analyzer while the distributor runs. */
@@ -250,7 +258,7 @@ export class Rig {
     this.#isUp = false;
     await this.program?.[Symbol.asyncDispose]();
     await this.driver[Symbol.asyncDispose]();
-    for (const proxy of this.proxies) await proxy[Symbol.asyncDispose]();
+    for (const proxy of this.proxies) proxy[Symbol.dispose]();
     for (const witness of this.witnesses) await witness[Symbol.asyncDispose]();
     if (!this.#options.dataDir) await Deno.remove(this.dataDir, { recursive: true });
   }

@@ -73,8 +73,8 @@ export class FaultProxy {
   async set(fault: ProxyFault): Promise<void> {
     this.#fault = fault;
     const isOpen = fault.kind !== "refuse" && fault.kind !== "blackhole";
-    if (!isOpen) await this.#unlisten();
-    if (fault.kind === "refuse") this.#cut();
+    if (!isOpen) this.#unlisten();
+    if (fault.kind === "refuse") this.cut();
     if (fault.kind !== "blackhole") this.#fillUp();
     else this.#hole ??= await Blackhole.dig(this.#port);
     if (isOpen && !this.#server) await this.#listen();
@@ -82,20 +82,16 @@ export class FaultProxy {
 
   /** Resets all connections; new ones are let in. */
   cut(): void {
-    this.#cut();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#unlisten();
-    this.#cut();
-    this.#fillUp();
-  }
-
-  #cut(): void {
     for (const link of this.#links) {
       this.#struck++;
       link.reset();
     }
+  }
+
+  [Symbol.dispose](): void {
+    this.#unlisten();
+    this.cut();
+    this.#fillUp();
   }
 
   #fillUp(): void {
@@ -113,12 +109,10 @@ export class FaultProxy {
     this.#port = (server.address() as { port: number }).port;
   }
 
-  #unlisten(): Promise<void> {
-    const server = this.#server;
+  #unlisten(): void {
+    // Its callback would wait for the connections, which may outlive the listener here.
+    this.#server?.close();
     this.#server = undefined;
-    // Its callback waits for the connections, which may outlive the listener here.
-    server?.close();
-    return Promise.resolve();
   }
 
   #take(client: Socket): void {
