@@ -6,6 +6,7 @@
  */
 
 import denoConfig from "../../deno.json" with { type: "json" };
+import { TestFolder } from "./data_folder.ts";
 import { eventually } from "./eventually.ts";
 
 export type ProgramName = "distributor" | "analyzer" | "generator";
@@ -49,12 +50,15 @@ export function startProgram(
   );
 }
 
-/** Starts a distributor on a free port and waits until it listens. */
+/** Starts a distributor on a free port, with a data folder of its own, and waits until it listens. */
 export async function startDistributorProgram(
   args: readonly string[],
   options: ProgramOptions = {},
 ): Promise<{ program: Program; url: string }> {
-  const program = startProgram("distributor", ["--http-addr=127.0.0.1:0", ...args], options);
+  const folder = new TestFolder();
+  const flags = ["--http-addr=127.0.0.1:0", folder.flag];
+  const program = startProgram("distributor", [...flags, ...args], options);
+  program.onEnd = () => folder.remove();
   return { program, url: await program.url() };
 }
 
@@ -74,6 +78,8 @@ export class Program {
   readonly #child: Deno.ChildProcess;
   readonly #ended: Promise<number>;
   #isRunning = true;
+  /** Called when it has ended. */
+  onEnd: () => void = () => {};
 
   constructor(child: Deno.ChildProcess) {
     this.#child = child;
@@ -81,6 +87,7 @@ export class Program {
     this.#ended = child.status.then(async ({ code }) => {
       this.#isRunning = false;
       await Promise.all(reading);
+      this.onEnd();
       return code;
     });
   }

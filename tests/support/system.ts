@@ -15,6 +15,7 @@ import type { MetricsView } from "../../src/metrics.ts";
 import { systemRandom } from "../../src/random.ts";
 import { Agent } from "./agent.ts";
 import { assertBalanced, assertConserved } from "./conservation.ts";
+import { TestFolder } from "./data_folder.ts";
 import { eventually } from "./eventually.ts";
 import { Fleet, type Seen } from "./fleet.ts";
 
@@ -48,16 +49,24 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 
 export class System {
   readonly fleet = new Fleet();
+  readonly folder = new TestFolder();
   readonly agent: Agent;
   readonly events: LoggedEvent[] = [];
+  /** Failures of the storage; a program would have ended. */
+  readonly failures: Error[] = [];
   readonly #distributor: Distributor;
   #stopped = false;
 
   constructor(flags: readonly string[]) {
-    const args = ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", ...flags];
+    const args = ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", this.folder.flag, ...flags];
     const config = readConfig({ args, env: () => undefined, readFile: () => undefined });
     const log = recordingLog(this.events);
-    this.#distributor = startDistributor(config, { clock: systemClock, random: systemRandom, log });
+    this.#distributor = startDistributor(config, {
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      onFailed: (error) => this.failures.push(error),
+    });
     this.agent = new Agent(this.url);
   }
 
@@ -157,6 +166,7 @@ export class System {
     this.#stopped = true;
     await this.#distributor.drain();
     await this.fleet.close();
+    this.folder.remove();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
