@@ -62,6 +62,7 @@ export class Rig {
   program: Program | undefined;
   url = "http://127.0.0.1:9";
   peakBytes = 0;
+  firstLaunchMs = 0;
   readonly #trial: Trial;
   readonly #options: RigOptions;
   #kills = 0;
@@ -115,6 +116,7 @@ export class Rig {
     this.url = await program.url();
     await eventually(async () => (await this.get("/readyz")).ok, { name: "it is ready" });
     const tookMs = performance.now() - startedMs;
+    this.firstLaunchMs ||= tookMs;
     for (const [i, { id, weight }] of this.witnesses.entries()) {
       await this.register({ id, weight, url: this.proxies[i]!.url });
     }

@@ -7,6 +7,7 @@ import type { Fault, Finding, Trial } from "../trial.ts";
 
 const RATE = 1000;
 const READY_MS = 3000;
+const SLOWER = 4;
 /** The longest that a named point may take to be passed under load. */
 const REACH_MS = 30_000;
 const READY_BACKLOG = 100_000;
@@ -19,12 +20,21 @@ type Point =
   | "during_dead_letter_move"
   | "checkpoint";
 
-/** Starts it again after its end: ready in time, and all that was acknowledged is delivered. */
+/**
+ * Starts it again after its end, by when it must be ready. Others may use the machine: it may also
+ * take some times as long as the first start, with nothing to replay.
+ */
+async function relaunch(rig: Rig): Promise<number> {
+  const tookMs = await rig.launch();
+  const limitMs = Math.max(READY_MS, SLOWER * rig.firstLaunchMs);
+  const detail = `ready ${Math.round(tookMs)} ms after the start, not ${Math.round(limitMs)}`;
+  rig.violations.push(...broken("I6", tookMs > limitMs, detail));
+  return tookMs;
+}
+
+/** Starts it again: all that was acknowledged is delivered. */
 async function restart(rig: Rig): Promise<Finding> {
-  const recoveryMs = await rig.launch();
-  const detail = `ready ${Math.round(recoveryMs)} ms after the start`;
-  rig.violations.push(...broken("I6", recoveryMs > READY_MS, detail));
-  return await rig.finish({ recoveryMs });
+  return await rig.finish({ recoveryMs: await relaunch(rig), settleMs: 60_000 });
 }
 
 async function runRandomKill(trial: Trial): Promise<Finding> {
@@ -32,10 +42,10 @@ async function runRandomKill(trial: Trial): Promise<Finding> {
   rig.driver.start(RATE);
   const afterMs = 300 + 2000 * trial.random();
   const startedMs = performance.now();
-  await eventually(() => performance.now() - startedMs >= afterMs, {
-    name: "the moment",
-    everyMs: 1,
-  });
+  await eventually(
+    () => rig.driver.acknowledged.size > 0 && performance.now() - startedMs >= afterMs,
+    { name: "the moment", everyMs: 1 },
+  );
   await rig.kill();
   await rig.driver.stop();
   return await restart(rig);
@@ -97,9 +107,7 @@ async function runBigRestart(trial: Trial): Promise<Finding> {
   for (const proxy of rig.proxies) await proxy.set({ kind: "refuse" });
   await rig.driver.burst(trial.isFull ? READY_BACKLOG : 10_000);
   await rig.kill();
-  const recoveryMs = await rig.launch();
-  const detail = `ready ${Math.round(recoveryMs)} ms after the start`;
-  rig.violations.push(...broken("I6", recoveryMs > READY_MS, detail));
+  const recoveryMs = await relaunch(rig);
   return await rig.finish({ recoveryMs, settleMs: 120_000, noDead: true });
 }
 
