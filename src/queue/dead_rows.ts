@@ -257,3 +257,21 @@ function add(sum: Totals, { packets, messages, bytes }: Totals, sign: 1 | -1): v
   sum.messages += sign * messages;
   sum.bytes += sign * bytes;
 }
+
+/** The packet of a dead letter, as if it had just come. */
+export function toPacket(letter: DeadLetterData, acceptedAtMs: number): Packet {
+  return {
+    id: letter.packetId,
+    body: letter.data,
+    bodyLength: letter.data.length,
+    tail: "",
+    messages: letter.messages,
+    bytes: letter.data.length,
+    acceptedAtMs,
+    multiline: letter.multiline,
+    state: "queued",
+    attempts: 0,
+    rejections: 0,
+    tried: [],
+  };
+}

@@ -12,8 +12,8 @@ import type { Log } from "../log.ts";
 import type { Packet } from "../packet.ts";
 import { AnalyzerRows, MetaRows } from "./analyzer_rows.ts";
 import { Ballast } from "./ballast.ts";
-import { DataFolder, unusable } from "./data_folder.ts";
-import { type DeadLetterData, type DeadRow, DeadRows } from "./dead_rows.ts";
+import { DataFolder, toOpenError } from "./data_folder.ts";
+import { type DeadLetterData, type DeadRow, DeadRows, toPacket } from "./dead_rows.ts";
 import {
   GroupRows,
   type LoadedGroup,
@@ -24,7 +24,7 @@ import {
 } from "./group_rows.ts";
 import { GroupWriter } from "./packet_codec.ts";
 import { SpoolDatabase } from "./spool_database.ts";
-import { faultOf, StorageError } from "./storage_error.ts";
+import { StorageError } from "./storage_error.ts";
 
 export type { AnalyzerRow } from "./analyzer_rows.ts";
 export type { DeadLetterData, DeadLetterInfo, DeadRow } from "./dead_rows.ts";
@@ -315,43 +315,4 @@ export class Spool {
 
 function isFull(error: unknown): boolean {
   return error instanceof StorageError && error.kind === "full";
-}
-
-function toOpenError(error: unknown, folder: string): unknown {
-  if (error instanceof StorageError) return error;
-  switch (faultOf(error)) {
-    case "full":
-      return new StorageError(
-        "full",
-        `Cannot open the spool in ${JSON.stringify(folder)}: the disk is full; free some room`,
-        { cause: error },
-      );
-    case "failed":
-      return new StorageError(
-        "failed",
-        `Cannot open the spool in ${JSON.stringify(folder)}: ${(error as Error).message}`,
-        { cause: error },
-      );
-    default:
-      return error instanceof TypeError || error instanceof RangeError
-        ? error
-        : unusable(folder, error);
-  }
-}
-
-function toPacket(letter: DeadLetterData, acceptedAtMs: number): Packet {
-  return {
-    id: letter.packetId,
-    body: letter.data,
-    bodyLength: letter.data.length,
-    tail: "",
-    messages: letter.messages,
-    bytes: letter.data.length,
-    acceptedAtMs,
-    multiline: letter.multiline,
-    state: "queued",
-    attempts: 0,
-    rejections: 0,
-    tried: [],
-  };
 }
