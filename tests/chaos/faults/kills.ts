@@ -105,7 +105,7 @@ async function runStartKills(trial: Trial): Promise<Finding> {
 async function runBigRestart(trial: Trial): Promise<Finding> {
   await using rig = await Rig.start(trial);
   for (const proxy of rig.proxies) await proxy.set({ kind: "refuse" });
-  await rig.driver.burst(trial.isFull ? READY_BACKLOG : 10_000);
+  await rig.driver.burst(trial.isFull ? READY_BACKLOG : 4000);
   await rig.kill();
   const recoveryMs = await relaunch(rig);
   return await rig.finish({ recoveryMs, settleMs: 120_000, noDead: true });

@@ -82,7 +82,7 @@ async function runQueueFull(trial: Trial): Promise<Finding> {
 async function runBacklog(trial: Trial): Promise<Finding> {
   await using rig = await Rig.start(trial, { queueBytes: 64 * MIB });
   for (const proxy of rig.proxies) await proxy.set({ kind: "refuse" });
-  await rig.driver.burst(trial.isFull ? BACKLOG : BACKLOG / 50, { concurrency: 64 });
+  await rig.driver.burst(trial.isFull ? BACKLOG : BACKLOG / 100, { concurrency: 64 });
   const refused = rig.driver.refusals.length;
   rig.violations.push(...broken("I6", refused > 0, `${refused} refused of an outage's packets`));
   const mendedMs = performance.now();
