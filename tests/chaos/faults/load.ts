@@ -78,7 +78,7 @@ async function runQueueFull(trial: Trial): Promise<Finding> {
     ...broken("I6", refusals.some(({ status }) => status !== 503), "refused with another status"),
     ...broken(
       "I6",
-      slowMs > REFUSE_MS,
+      slowMs > limitMs,
       `refused only after ${Math.round(slowMs)} ms (half of them)`,
     ),
   );
