@@ -1,7 +1,8 @@
 /**
  * The Hono app: all routes, and the answers of all that goes wrong.
  *
- * Ingest has exactly one handler and no middleware, so Hono calls it without composing.
+ * Ingest has exactly one handler and no middleware, so Hono calls it without composing; a request
+ * for it that is spelt as nearly all are does not ask the router at all.
  */
 
 import { type Context, Hono } from "@hono/hono";
@@ -10,6 +11,9 @@ import { ApiError } from "./errors.ts";
 import { createIngest, type IngestDoors } from "./ingest.ts";
 import type { Log } from "./log.ts";
 import { problemResponse, toApiError } from "./problem.ts";
+
+const INGEST_PATH = "/api/v1/logs";
+const SCHEME_LENGTH = "http://".length;
 
 /** A name, an IPv4 address or a bracketed IPv6 address, and perhaps a port. */
 const HOST = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/;
@@ -20,7 +24,7 @@ export function createApp(
 ): (request: Request) => Response | Promise<Response> {
   const app = new Hono();
   const ingest = createIngest(doors.ingest);
-  app.post("/api/v1/logs", (context) => ingest(context.req.raw));
+  app.post(INGEST_PATH, (context) => ingest(context.req.raw));
   addAdminRoutes(app, doors.admin);
   app.notFound((context) => problemResponse(explainNotFound(app, context)));
   app.onError((error) => {
@@ -33,8 +37,17 @@ export function createApp(
     if (host !== null && !HOST.test(host)) {
       return problemResponse(new ApiError("BAD_HOST", "The Host header is not a host name"));
     }
-    return app.fetch(request);
+    return isPlainIngest(request, host) ? ingest(request) : app.fetch(request);
   };
+}
+
+/**
+ * Whether it is a POST to ingest, the URL being the host and the path and nothing else: of 29 µs a
+ * packet, router and context took 2.
+ */
+function isPlainIngest({ method, url }: Request, host: string | null): boolean {
+  return method === "POST" && url.endsWith(INGEST_PATH) && host !== null &&
+    url.length === SCHEME_LENGTH + host.length + INGEST_PATH.length;
 }
 
 /** A route for other methods beside ingest's would make Hono compose the two; so it is told here. */
