@@ -58,6 +58,7 @@ export class Rig {
   readonly witnesses: Witness[];
   readonly proxies: FaultProxy[];
   readonly dataDir: string;
+  readonly queueBytes: number;
   readonly violations: Violation[] = [];
   program: Program | undefined;
   url = "http://127.0.0.1:9";
@@ -82,6 +83,7 @@ export class Rig {
   ) {
     this.#trial = trial;
     this.#options = options;
+    this.queueBytes = options.queueBytes ?? DEFAULT_QUEUE_BYTES;
     this.witnesses = witnesses;
     this.proxies = proxies;
     this.dataDir = dataDir;
@@ -103,10 +105,6 @@ export class Rig {
     const rig = await Rig.build(trial, options);
     await rig.launch();
     return rig;
-  }
-
-  get queueBytes(): number {
-    return this.#options.queueBytes ?? DEFAULT_QUEUE_BYTES;
   }
 
   /** Starts the distributor and registers the analyzers; resolves to the time until it was ready. */
