@@ -127,17 +127,17 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
     });
   });
   app.post("/api/v1/dead-letters/replay", async (context) => {
-    const replayed = queue.replay(parseSelection(await readOrder(context)));
+    const replayed = await queue.replay(parseSelection(await readOrder(context)));
     return sendJson({ status: "replayed", replayed });
   });
   app.delete("/api/v1/dead-letters", async (context) => {
-    const deleted = queue.deleteDead(parseSelection(await readOrder(context)));
+    const deleted = await queue.deleteDead(parseSelection(await readOrder(context)));
     return sendJson({ status: "deleted", deleted });
   });
-  app.delete("/api/v1/dead-letters/:id", (context) => {
+  app.delete("/api/v1/dead-letters/:id", async (context) => {
     refuseCrossOrigin(context);
     const id = context.req.param("id");
-    const deleted = queue.deleteDead({ ids: [id] });
+    const deleted = await queue.deleteDead({ ids: [id] });
     if (deleted === 0) throw noDeadLetter(id);
     return sendJson({ status: "deleted", deleted });
   });

@@ -1,21 +1,22 @@
 /**
  * The Hono app: all routes, and the answers of all that goes wrong.
  *
- * Ingest has exactly one handler and no middleware, so Hono calls it without composing.
+ * Ingest has exactly one handler and no middleware, so Hono calls it without composing; most
+ * requests for it do not even get here (`front.ts`).
  */
 
 import { type Context, Hono } from "@hono/hono";
 import { addAdminRoutes, type AdminDoors } from "./admin.ts";
 import { ApiError } from "./errors.ts";
-import { refuseHost } from "./host.ts";
-import { createIngest, INGEST_PATH, type IngestDoors } from "./ingest.ts";
+import { createFront, type Handler, INGEST_PATH } from "./front.ts";
+import { createIngest, type IngestDoors } from "./ingest.ts";
 import type { Log } from "./log.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 
 /** Builds the handler of all requests. */
 export function createApp(
   doors: { ingest: IngestDoors; admin: AdminDoors; log: Log },
-): (request: Request) => Response | Promise<Response> {
+): Handler {
   const app = new Hono();
   const ingest = createIngest(doors.ingest);
   app.post(INGEST_PATH, (context) => ingest(context.req.raw));
@@ -25,10 +26,7 @@ export function createApp(
     if (!(error instanceof ApiError)) doors.log.error("request failed", { error: String(error) });
     return problemResponse(toApiError(error));
   });
-  return (request) => {
-    const refusal = refuseHost(request);
-    return refusal ? problemResponse(refusal) : app.fetch(request);
-  };
+  return createFront({ ingest, rest: (request) => app.fetch(request) });
 }
 
 /** A route for other methods beside ingest's would make Hono compose the two; so it is told here. */

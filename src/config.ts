@@ -33,13 +33,13 @@ export const OPTIONS = {
     default: "10000",
     min: 1,
     max: 100_000_000,
-    help: "Packets that may wait; beyond, agents get 503 with Retry-After",
+    help: "Packets that may wait in memory; beyond, they wait on disk, or agents get 503",
   },
   queueBytes: {
     kind: "bytes",
     default: "256MiB",
     min: 65536,
-    help: "Memory that accepted packets and bodies coming in may hold, dead letters included",
+    help: "Memory that bodies coming in and packets held in memory may take",
   },
   durability: {
     kind: "string",

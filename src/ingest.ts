@@ -15,7 +15,6 @@ import { scanFast } from "./fast_scanner.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
 
-export const INGEST_PATH = "/api/v1/logs";
 /** How long a request waits for room before it is refused: delivery gets a turn to make some. */
 const ROOM_WAIT_MS = 50;
 

@@ -26,8 +26,8 @@ const RANKS: readonly Rank[] = [
         "failpoint",
         "fast_scanner",
         "flags",
+        "front",
         "heap",
-        "host",
         "histogram",
       ],
       ...[

@@ -45,7 +45,10 @@ export class DeadRows {
   /** Takes dead letters back among the packets, inside a transaction. */
   readonly #revive: (letters: readonly DeadLetterData[]) => () => void;
   readonly #totals = new Map<string, Totals>();
-  readonly #statements: Record<"insert" | "delete" | "byKey" | "byId" | "next", StatementSync>;
+  readonly #statements: Record<
+    "insert" | "delete" | "byKey" | "byId" | "next" | "last",
+    StatementSync
+  >;
 
   constructor(
     database: RowDoors,
@@ -60,9 +63,10 @@ export class DeadRows {
       ),
       delete: database.prepare("DELETE FROM dead WHERE key = ?"),
       byKey: database.prepare(`SELECT ${INFO}, data FROM dead WHERE key = ?`),
+      last: database.prepare("SELECT max(key) AS key FROM dead"),
       byId: database.prepare("SELECT key FROM dead WHERE packet_id = ? ORDER BY key"),
       next: database.prepare(
-        `SELECT key FROM dead WHERE key > ? AND (?2 IS NULL OR reason = ?2)
+        `SELECT key FROM dead WHERE key > ? AND (?2 IS NULL OR reason = ?2) AND key <= ?3
           ORDER BY key LIMIT ${MAX_PART_ROWS}`,
       ),
     };
@@ -102,11 +106,24 @@ export class DeadRows {
    * @throws {StorageError} `full` or `failed`; what came before is replayed
    */
   replay(selection: Selection): Totals {
-    return this.#takeEach(selection, (letters) => this.#revive(letters));
+    return sumUp(this.replayParts(selection));
   }
 
   /** Deletes what a selection names (all, if nothing) for good; returns what that was. */
   delete(selection: Selection): Totals {
+    return sumUp(this.deleteParts(selection));
+  }
+
+  /**
+   * As {@link replay}, a transaction at each step: other work may come between. What becomes a
+   * dead letter meanwhile is not taken.
+   */
+  replayParts(selection: Selection): Generator<Totals> {
+    return this.#takeEach(selection, (letters) => this.#revive(letters));
+  }
+
+  /** As {@link delete}, a transaction at each step. */
+  deleteParts(selection: Selection): Generator<Totals> {
     return this.#takeEach(selection, () => () => {});
   }
 
@@ -137,20 +154,20 @@ export class DeadRows {
     for (const keys of this.#keysFrom({})) for (const key of keys) yield this.#byKey(key)!;
   }
 
-  #takeEach(
+  *#takeEach(
     selection: Selection,
     write: (letters: readonly DeadLetterData[]) => () => void,
-  ): Totals {
-    const taken = { packets: 0, messages: 0, bytes: 0 };
+  ): Generator<Totals> {
     for (const keys of this.#keysFrom(selection)) {
       for (let at = 0; at < keys.length;) {
         const letters = this.#part(keys, at, selection.reason);
         at += letters.looked;
         this.#take(letters.found, write);
+        const taken = zero();
         for (const letter of letters.found) add(taken, { ...letter, packets: 1 }, 1);
+        yield taken;
       }
     }
-    return taken;
   }
 
   #take(
@@ -190,9 +207,13 @@ export class DeadRows {
       }
       return;
     }
+    const last = this.#database.read(() => this.#statements.last.get());
+    const until = last?.["key"] as number | null ?? 0;
     let after = Number.MIN_SAFE_INTEGER;
     for (;;) {
-      const rows = this.#database.read(() => this.#statements.next.all(after, reason ?? null));
+      const rows = this.#database.read(() =>
+        this.#statements.next.all(after, reason ?? null, until)
+      );
       if (rows.length === 0) return;
       after = keyOf(rows.at(-1)!);
       yield rows.map(keyOf);
@@ -237,6 +258,12 @@ function toInfo(row: Row): DeadLetterRow {
     bytes: row["bytes"] as number,
     multiline: row["multiline"] === 1,
   };
+}
+
+function sumUp(parts: Iterable<Totals>): Totals {
+  const sum = zero();
+  for (const part of parts) add(sum, part, 1);
+  return sum;
 }
 
 function zero(): Totals {

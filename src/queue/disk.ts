@@ -35,7 +35,9 @@ const WINDOW_PART = 1 / 2;
 /** What the queue needs of the spool. */
 export type SpoolPart =
   & Pick<Spool, "found" | "hasRoom" | "commit" | "sync" | "load" | "close">
-  & { readonly dead: Pick<Spool["dead"], "totals" | "list" | "get" | "replay" | "delete"> };
+  & {
+    readonly dead: Pick<Spool["dead"], "totals" | "list" | "get" | "replayParts" | "deleteParts">;
+  };
 
 export interface DiskQueueDoors {
   readonly spool: SpoolPart;
@@ -181,21 +183,15 @@ export class DiskQueue implements PacketQueue {
     this.#settleSoon();
   }
 
-  replay(selection: Selection): number {
-    const { dead } = this.#settledSpool();
-    const before = { ...dead.totals() };
-    try {
-      return this.#guard(() => dead.replay(selection)).packets;
-    } finally {
-      // What came before a disk was full is replayed, too.
-      this.ledger.respool(difference(before, dead.totals()));
+  replay(selection: Selection): Promise<number> {
+    return this.#inParts(this.#settledSpool().dead.replayParts(selection), (part) => {
+      this.ledger.respool(part);
       this.#feed();
-    }
+    });
   }
 
-  deleteDead(selection: Selection): number {
-    const { dead } = this.#settledSpool();
-    return this.#guard(() => dead.delete(selection)).packets;
+  deleteDead(selection: Selection): Promise<number> {
+    return this.#inParts(this.#settledSpool().dead.deleteParts(selection), () => {});
   }
 
   oldestAgeSeconds(): number {
@@ -421,6 +417,18 @@ export class DiskQueue implements PacketQueue {
     };
   }
 
+  /** An order may be about a million packets: everything else goes on between its steps. */
+  async #inParts(parts: Iterator<Totals>, onPart: (part: Totals) => void): Promise<number> {
+    let packets = 0;
+    for (;;) {
+      const { value, done } = this.#guard(() => parts.next());
+      if (done) return packets;
+      packets += value.packets;
+      onPart(value);
+      await new Promise<void>((resolve) => this.#doors.clock.soon(resolve));
+    }
+  }
+
   /** Does what an operator asks of the storage; a fault of it ends the process as any other. */
   #guard<T>(work: () => T): T {
     try {
@@ -442,14 +450,6 @@ export class DiskQueue implements PacketQueue {
     this.#forming = [];
     if (isFirst) this.#doors.onFailed(error);
   }
-}
-
-function difference(before: Totals, after: Totals): Totals {
-  return {
-    packets: before.packets - after.packets,
-    messages: before.messages - after.messages,
-    bytes: before.bytes - after.bytes,
-  };
 }
 
 function storageFailed(): ApiError {

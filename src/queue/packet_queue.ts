@@ -65,9 +65,9 @@ export interface PacketQueue {
   bury(packet: Packet, verdict: Verdict): void;
 
   /** Queues dead letters again, as if they had just come; returns how many. */
-  replay(selection: Selection): number;
+  replay(selection: Selection): number | Promise<number>;
   /** Deletes dead letters for good; they still count as dead lettered. Returns how many. */
-  deleteDead(selection: Selection): number;
+  deleteDead(selection: Selection): number | Promise<number>;
 
   /** The age of the packet in memory that has been queued longest, in seconds. */
   oldestAgeSeconds(): number;

@@ -6,9 +6,8 @@
  */
 
 import { systemClock } from "../clock.ts";
-import { refuseHost } from "../host.ts";
-import { createIngest, INGEST_PATH } from "../ingest.ts";
-import { problemResponse } from "../problem.ts";
+import { createFront } from "../front.ts";
+import { createIngest } from "../ingest.ts";
 import { randomId } from "../random.ts";
 import { Server } from "../server.ts";
 import { Commons } from "./commons.ts";
@@ -47,11 +46,16 @@ class IngestThread {
     });
     this.#link = link;
     this.#relay = relay;
-    this.#server = new Server((request) => {
-      const refusal = refuseHost(request);
-      if (refusal) return problemResponse(refusal);
-      return isIngest(request) ? answerCounted(ingest(request), link) : relay.forward(request);
-    }, { address: start.address, clock: systemClock, log: link.log, sharing: "further" });
+    const front = createFront({
+      ingest: (request) => answerCounted(ingest(request), link),
+      rest: (request) => relay.forward(request),
+    });
+    this.#server = new Server(front, {
+      address: start.address,
+      clock: systemClock,
+      log: link.log,
+      sharing: "further",
+    });
   }
 
   receive(message: Exclude<ToThread, { kind: "start" }>): void {
@@ -59,12 +63,6 @@ class IngestThread {
     else if (message.kind === "relayed") this.#relay.receive(message.answer);
     else void this.#server.close().then(() => scope.postMessage({ kind: "closed" }));
   }
-}
-
-/** Any other spelling of the same path goes to the main thread, which knows what it means. */
-function isIngest({ method, url }: Request): boolean {
-  const pathLength = url.length - url.indexOf("/", "http://".length);
-  return method === "POST" && pathLength === INGEST_PATH.length && url.endsWith(INGEST_PATH);
 }
 
 async function answerCounted(answer: Promise<Response>, link: Link): Promise<Response> {

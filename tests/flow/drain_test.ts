@@ -83,7 +83,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 }
 
 Deno.test("SIGTERM with all analyzers down exits 0 in time and counts what was left", async () => {
-  const { program, url } = await startDistributorProgram(["--drain-timeout=1s"]);
+  const flags = ["--drain-timeout=1s", "--durability=memory"];
+  const { program, url } = await startDistributorProgram(flags);
   await using _program = program;
   const fleet = new Fleet();
   await register(url, { id: "gone", url: (await fleet.add("gone", 1)).url });

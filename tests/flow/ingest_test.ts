@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { makePacket } from "../support/agent.ts";
 import { sendRaw } from "../support/raw_http.ts";
 import { type Answer, type Body, submit } from "../support/submit.ts";
-import { startSystem } from "../support/system.ts";
+import { startSystem, type System } from "../support/system.ts";
 
 const MAX_BODY = 4 * 1024 * 1024;
 const GOOD = '{"log_messages":[{"level":"INFO","message":"hello"}]}';
@@ -30,8 +30,18 @@ function sized(bytes: number): string {
   return `{"log_messages":[{"message":"${"x".repeat(bytes - empty.length)}"}]}`;
 }
 
-Deno.test("ingest answers 202 with the contract's body", async () => {
-  await using system = await startSystem({ weights: [1] });
+for (const durability of ["disk", "memory"]) {
+  Deno.test(`ingest answers 202 with the contract's body, durability ${durability}`, async () => {
+    await using system = await startSystem({
+      weights: [1],
+      flags: [`--durability=${durability}`],
+    });
+    await answersAccepted(system, durability);
+    await system.conservation();
+  });
+}
+
+async function answersAccepted(system: System, durability: string): Promise<void> {
   const own = await submit(system, '{"packet_id":"p-1","log_messages":[{}]}');
   assertEquals(own.status, 202);
   assertEquals(own.headers.get("content-type"), "application/json");
@@ -39,14 +49,13 @@ Deno.test("ingest answers 202 with the contract's body", async () => {
     status: "accepted",
     message: "Log packet queued for processing",
     packet_id: "p-1",
-    durability: "memory",
+    durability,
   });
   for (const id of ['"packet_id":null,', '"packet_id":"",', ""]) {
     const answer = await submit(system, `{${id}"log_messages":[{}]}`);
     assertMatch(answer.json.packet_id, /^[0-9a-f]{8}-[0-9a-f-]{27}$/);
   }
-  await system.conservation();
-});
+}
 
 Deno.test("ingest takes every form of body that the contract allows", async () => {
   await using system = await startSystem({ weights: [1] });
@@ -162,7 +171,8 @@ Deno.test("ingest answers 415 and says what it takes", async () => {
 });
 
 Deno.test("ingest answers 503 with Retry-After when the queue is full", async () => {
-  await using system = await startSystem({ flags: ["--queue-size=1", "--drain-timeout=0"] });
+  const flags = ["--durability=memory", "--queue-size=1", "--drain-timeout=0"];
+  await using system = await startSystem({ flags });
   assertEquals(await system.agent.post(makePacket("only")), 202);
   const answer = await submit(system, GOOD);
   assertProblem(answer, 503, "QUEUE_FULL");

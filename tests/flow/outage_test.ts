@@ -1,4 +1,7 @@
-/** All analyzers gone for half a minute under load: refused when full, and nothing lost. */
+/**
+ * All analyzers gone under load: in memory, what does not fit is refused; on disk, it is a backlog.
+ * Either way nothing is lost.
+ */
 
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { sleep, systemClock } from "../../src/clock.ts";
@@ -12,7 +15,8 @@ const QUEUE_SIZE = 2000;
 Deno.test("an outage of all analyzers costs no packet and no attempt", async () => {
   await using first = new Recorder();
   await using second = new Recorder();
-  await using system = await startSystem({ flags: [`--queue-size=${QUEUE_SIZE}`] });
+  const flags = ["--durability=memory", `--queue-size=${QUEUE_SIZE}`];
+  await using system = await startSystem({ flags });
   await system.register({ id: "first", url: first.url, weight: 2 });
   await system.register({ id: "second", url: second.url, weight: 1 });
   const recorders = [first, second];
@@ -73,4 +77,24 @@ Deno.test("an outage of all analyzers costs no packet and no attempt", async () 
     assert(system.agent.acknowledged.has(id));
   }
   await system.conservation({ seen: () => new Map([...first.seen(), ...second.seen()]) });
+});
+
+Deno.test("an outage with durability disk is a backlog, not a refusal", async () => {
+  await using analyzer = new Recorder();
+  await using system = await startSystem({ flags: ["--queue-size=100"] });
+  await system.register({ id: "only", url: analyzer.url, weight: 1 });
+  await analyzer.kill();
+  const packets = Array.from({ length: 3000 }, (_, i) => makePacket(`backlog-${i}`, 2));
+  await system.agent.sendAll(packets);
+  assertEquals(system.agent.acknowledged.size, packets.length);
+  const { queued } = await system.metrics();
+  assertEquals([queued.packets, queued.messages], [3000, 6000]);
+  assertGreater(queued.on_disk_only, 2800);
+  assertEquals((await system.call("GET", "/readyz")).status, 200);
+  await analyzer.start();
+  await system.settles();
+  for (const { id, headers } of analyzer.deliveries) {
+    assertEquals(headers.get("x-attempt"), "1", `attempt of ${id}`);
+  }
+  await system.conservation({ seen: () => analyzer.seen() });
 });

@@ -100,24 +100,25 @@ export class FakeSpool implements SpoolPart {
     list: ({ offset, limit }: { offset: number; limit: number }) =>
       [...this.letters].slice(offset, offset + limit),
     get: (id: string) => [...this.letters].find(({ packetId }) => packetId === id),
-    replay: (selection: Selection) => {
-      const taken = this.#take(selection);
-      if (taken.length > 0) this.#add(taken.map(recordOf));
-      return countLetters(taken);
-    },
-    delete: (selection: Selection) => countLetters(this.#take(selection)),
+    replayParts: (selection: Selection) =>
+      this.#inParts(selection, (letter) => void this.#add([recordOf(letter)])),
+    deleteParts: (selection: Selection) => this.#inParts(selection, () => {}),
   };
 
   close(): void {
     this.isClosed = true;
   }
 
-  #take({ ids, reason }: Selection): DeadLetterData[] {
-    const taken = [...this.letters].filter((letter) =>
+  /** One at a step. */
+  *#inParts({ ids, reason }: Selection, write: (letter: DeadLetterData) => void) {
+    const chosen = [...this.letters].filter((letter) =>
       (!ids || ids.includes(letter.packetId)) && (!reason || letter.reason === reason)
     );
-    for (const letter of taken) this.letters.delete(letter);
-    return taken;
+    for (const letter of chosen) {
+      if (!this.letters.delete(letter)) continue;
+      write(letter);
+      yield countLetters([letter]);
+    }
   }
 
   #add(records: readonly Omit<StoredPacket, keyof PacketRef>[]): number {

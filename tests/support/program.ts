@@ -24,6 +24,8 @@ export interface ProgramOptions {
   readonly descriptors?: number;
   /** A module that runs before it; only from source. */
   readonly preload?: URL;
+  /** Words before the command, such as a tracer's. */
+  readonly wrap?: readonly string[];
 }
 
 /** Starts a program in the project's folder. */
@@ -32,11 +34,11 @@ export function startProgram(
   args: readonly string[],
   options: ProgramOptions = {},
 ): Program {
-  const { descriptors, preload } = options;
+  const { descriptors, preload, wrap = [] } = options;
   const words = commandOf(name);
   if (preload) words.splice(2, 0, `--preload=${preload.href}`);
   if (descriptors) words.unshift("sh", "-c", `ulimit -n ${descriptors} && exec "$@"`, "sh");
-  const [command, ...fixed] = words;
+  const [command, ...fixed] = [...wrap, ...words];
   return new Program(
     new Deno.Command(command!, {
       args: [...fixed, ...args],

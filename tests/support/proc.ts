@@ -1,0 +1,20 @@
+/** What the kernel knows of a process, read from /proc; Linux alone. */
+
+/** Resident memory in bytes; 0 once the process has ended. */
+export function residentBytes(pid: number): number {
+  try {
+    const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+/** Open file descriptors; 0 once the process has ended. */
+export function openDescriptors(pid: number): number {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+  } catch {
+    return 0;
+  }
+}
