@@ -26,7 +26,7 @@ import { measureAll, planOf } from "./sections.ts";
 
 const USAGE = `Usage: deno task bench [flags]
 
-Measures the distributor beside HAProxy and NGINX on this machine, in about ten minutes.
+Measures the distributor beside HAProxy and NGINX on this machine, in about a quarter of an hour.
 Needs Debian's packages nginx, haproxy and wrk.
 
 ${describeFlags(OPTIONS)}`;
@@ -50,7 +50,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Ten minutes are too long to find out at their end. */
+/** A quarter of an hour is too long to find out at its end. */
 function checkReadme(): void {
   try {
     replaceSection(Deno.readTextFileSync(README), "bench", "");

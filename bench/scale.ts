@@ -5,15 +5,14 @@
  */
 
 import { sleep, systemClock } from "../src/clock.ts";
-import type { MetricsView } from "../src/metrics.ts";
 import type { Contender } from "./contenders.ts";
 import { openIdle } from "./idle_connections.ts";
 import { readOpenFiles } from "./machine.ts";
+import { Pace } from "./pace.ts";
 import { makePackets } from "./packets.ts";
 import { readCpuSeconds, readPeakRssBytes, readRssBytes } from "./process_usage.ts";
 import { spreadOf } from "./rounds.ts";
 import { type Field, makeRun, type RunResult } from "./run.ts";
-import type { Sink } from "./sink.ts";
 import { formatCount, formatMib } from "./table.ts";
 import { loadAmmunition } from "./throughput.ts";
 import { prepareWrk, runWrk } from "./wrk.ts";
@@ -72,9 +71,9 @@ export async function measureScale(ground: ScaleGround): Promise<ScaleResult> {
 async function measureAnalyzers({ start, field, folder }: ScaleGround): Promise<ScaleResult> {
   const measure = async (count: number) => {
     // The more analyzers, the fewer packets wait for each at a time: batches would differ.
-    const contender = { ...await start(["--max-batch=1"]), kind: "single" as const };
+    const contender = { ...await start([]), kind: "single" as const };
     const { pid } = contender.child;
-    const registrations = await register(contender, { sink: field.sink, count });
+    const registrations = await register(contender, field.sink.ports.single.slice(0, count));
     await untilHealthy(contender, count);
     const cpuBefore = readCpuSeconds(pid);
     await sleep(REST_SECONDS * 1000, systemClock);
@@ -116,7 +115,7 @@ async function measureAnalyzers({ start, field, folder }: ScaleGround): Promise<
 async function measureConnections(ground: ScaleGround): Promise<ScaleResult> {
   const { start, field, folder } = ground;
   const contender = await start([]);
-  await register(contender, { sink: field.sink, count: 4 });
+  await register(contender, field.sink.ports.batched);
   const few = await makeRuns(contender, { messages: 10, folder }, field);
   const rssBefore = readRssBytes(contender.child.pid);
   const idle = await openIdle(
@@ -143,7 +142,7 @@ async function measureConnections(ground: ScaleGround): Promise<ScaleResult> {
 
 async function measureLarge({ start, field, folder }: ScaleGround): Promise<ScaleResult> {
   const contender = await start([]);
-  await register(contender, { sink: field.sink, count: 4 });
+  await register(contender, field.sink.ports.batched);
   const few = await makeRuns(contender, { messages: 100, folder }, field);
   const packets = makePackets(LARGE_MESSAGES, 4);
   const ammunition = prepareWrk(folder, { packets, messages: LARGE_MESSAGES });
@@ -175,7 +174,7 @@ async function measureQueue({ start, field, folder, note }: ScaleGround): Promis
   const { script } = loadAmmunition(folder, 1);
   const { url } = contender;
   const shot = { url, script, connections: 64, seconds: FILL_SECONDS, signal: field.signal };
-  const fill = new Pace(contender);
+  const fill = new Pace(contender, EDGE_PACKETS);
   const giveUpMs = systemClock.monotonicMs() + FILL_TIMEOUT_MS;
   const isFull = () => fill.last.queued.packets >= MANY_PACKETS;
   await fill.read("accepted");
@@ -186,9 +185,9 @@ async function measureQueue({ start, field, folder, note }: ScaleGround): Promis
   }
   const fullMs = await timeMetrics(contender);
   const rssBytes = readRssBytes(contender.child.pid);
-  const drained = new Pace(contender);
+  const drained = new Pace(contender, EDGE_PACKETS);
   await drained.read("delivered");
-  await register(contender, { sink: field.sink, count: 4 });
+  await register(contender, field.sink.ports.batched);
   while (drained.last.queued.packets > 0 && systemClock.monotonicMs() < giveUpMs) {
     await sleep(200, systemClock);
     await drained.read("delivered");
@@ -196,10 +195,15 @@ async function measureQueue({ start, field, folder, note }: ScaleGround): Promis
   const { accepted, delivered, dead_lettered, queued } = drained.last;
   await contender.child.stop();
   const edge = formatCount(EDGE_PACKETS);
-  const rates = (pace: Pace) => [formatCount(pace.first()), formatCount(pace.latest())] as const;
+  const rates = (pace: Pace) =>
+    [formatCount(pace.first().rate), formatCount(pace.latest().rate)] as const;
   return {
     lines: [
       line(`accepted/s, 1 message, no analyzer: first, last ${edge} of a million`, rates(fill)),
+      line(`CPU µs a packet accepted: first, last ${edge}`, [
+        fill.first().cpuMicros.toFixed(1),
+        fill.latest().cpuMicros.toFixed(1),
+      ]),
       line(`delivered/s from that queue: first, last ${edge}`, rates(drained)),
       line("`GET /api/v1/metrics`, ms: queue empty, a million queued", [
         emptyMs.toFixed(1),
@@ -216,60 +220,14 @@ async function measureQueue({ start, field, folder, note }: ScaleGround): Promis
   };
 }
 
-/** How fast a count of the metrics grows, at the beginning and at the end. */
-class Pace {
-  readonly #contender: Contender;
-  readonly #points: { readonly ms: number; readonly count: number }[] = [];
-  #last: MetricsView | undefined;
-
-  constructor(contender: Contender) {
-    this.#contender = contender;
-  }
-
-  get last(): MetricsView {
-    return this.#last!;
-  }
-
-  async read(count: "accepted" | "delivered"): Promise<void> {
-    this.#last = await this.#contender.readBooks!();
-    this.#points.push({ ms: systemClock.monotonicMs(), count: this.#last[count].packets });
-  }
-
-  /** A second, over the first packets. */
-  first(): number {
-    const start = this.#points[0]!;
-    const end = this.#points.find(({ count }) => count >= start.count + EDGE_PACKETS);
-    return rateBetween(start, end ?? this.#points.at(-1)!);
-  }
-
-  /** A second, over the last packets; the very last reading is when all had come. */
-  latest(): number {
-    const end = this.#points.at(-2) ?? this.#points.at(-1)!;
-    const start = this.#points.findLast(({ count }) => count <= end.count - EDGE_PACKETS);
-    return rateBetween(start ?? this.#points[0]!, end);
-  }
-}
-
-interface Point {
-  readonly ms: number;
-  readonly count: number;
-}
-
-function rateBetween(from: Point, to: Point): number {
-  return (to.count - from.count) / (to.ms - from.ms) * 1000;
-}
-
 function line(what: string, [few, many]: readonly [string, string]): ScaleLine {
   return { what, few, many };
 }
 
 /** Registers analyzers of the sink, one after the other; returns how long each took. */
-async function register(
-  { url }: Contender,
-  { sink, count }: { sink: Sink; count: number },
-): Promise<number[]> {
+async function register({ url }: Contender, ports: readonly number[]): Promise<number[]> {
   const times: number[] = [];
-  for (const [i, port] of sink.ports.batched.slice(0, count).entries()) {
+  for (const [i, port] of ports.entries()) {
     const startedMs = systemClock.monotonicMs();
     const response = await fetch(`${url}/api/v1/analyzers`, {
       method: "POST",

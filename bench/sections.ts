@@ -177,7 +177,7 @@ class Stage {
       nginx: tools.nginx,
       ports: this.#options.ports,
       maxConnections: 4 * maxConnections,
-      batched: SCALE_ANALYZERS,
+      singles: SCALE_ANALYZERS,
       folder,
     });
     const start = (flags: readonly string[]) => this.#distributor(flags, []);

@@ -58,14 +58,14 @@ export class Sink {
       nginx: string;
       ports: Ports;
       maxConnections: number;
-      /** Analyzers that take batches. @default 4 */
-      batched?: number;
+      /** Analyzers that take one packet a request. @default 4 */
+      singles?: number;
       /** @default that of all children */
       folder?: string;
     },
   ): Promise<Sink> {
-    const { folder = children.folder, batched = ANALYZERS } = from;
-    const ports = { single: from.ports.list(ANALYZERS), batched: from.ports.list(batched) };
+    const { folder = children.folder, singles = ANALYZERS } = from;
+    const ports = { single: from.ports.list(singles), batched: from.ports.list(ANALYZERS) };
     const statusPort = from.ports.next();
     const config = writeConfig(folder, "sink", {
       template: "sink.conf",
