@@ -240,10 +240,13 @@ Deno.test("diskQueue lets nothing in while its spool says that it is nearly full
   await pass(clock);
   assert(!queue.hasRoom());
   assert(!queue.accept(createPacket()));
-  spool.isNearlyFull = false;
   queue.deliver(startAll(queue)[0]!);
   await pass(clock, 5);
-  assert(queue.hasRoom());
+  assert(!queue.hasRoom());
+  // All is settled: nothing is written any more that would notice that there is room again.
+  spool.isNearlyFull = false;
+  await pass(clock, 500);
+  assert(queue.hasRoom() && queue.isReady);
 });
 
 for (const moment of ["commit", "sync"] as const) {

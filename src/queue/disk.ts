@@ -75,8 +75,8 @@ export class DiskQueue implements PacketQueue {
   #isRunning = false;
   #isFeeding = false;
   #cancelSettle: Cancel | undefined;
-  #fullUntilMs = -Infinity;
   #isFull = false;
+  #askAgainAtMs = -Infinity;
   #failure: Error | undefined;
 
   constructor(options: QueueOptions, doors: DiskQueueDoors) {
@@ -215,8 +215,18 @@ export class DiskQueue implements PacketQueue {
   }
 
   #isShut(): boolean {
-    return this.#failure !== undefined || this.#isFull ||
-      this.#doors.clock.monotonicMs() < this.#fullUntilMs;
+    if (this.#failure !== undefined) return true;
+    if (!this.#isFull) return false;
+    // Nobody tells when another has freed the disk: it is asked, now and then.
+    const nowMs = this.#doors.clock.monotonicMs();
+    if (nowMs < this.#askAgainAtMs) return true;
+    this.#tellFull(!this.#doors.spool.hasRoom());
+    return this.#isFull;
+  }
+
+  #tellFull(isFull: boolean): void {
+    this.#isFull = isFull;
+    this.#askAgainAtMs = this.#doors.clock.monotonicMs() + FULL_MS;
   }
 
   /** What arrives while a commit is under way shares the next one. */
@@ -269,7 +279,7 @@ export class DiskQueue implements PacketQueue {
       this.#fail(error as Error, groups);
     }
     if (this.#failure) return [];
-    this.#isFull = !this.#doors.spool.hasRoom();
+    if (!this.#isFull) this.#tellFull(!this.#doors.spool.hasRoom());
     return written;
   }
 
@@ -281,7 +291,7 @@ export class DiskQueue implements PacketQueue {
       if (!(error instanceof StorageError) || error.kind !== "full") throw error;
       this.#refuse(group, new ApiError("STORAGE_FULL", error.message, { "retry-after": "1" }));
       this.#doors.log.warn("packets refused", { reason: error.message });
-      this.#fullUntilMs = this.#doors.clock.monotonicMs() + FULL_MS;
+      this.#tellFull(true);
       return false;
     }
   }
@@ -293,7 +303,7 @@ export class DiskQueue implements PacketQueue {
       this.#commit([]);
     } catch (error) {
       if (!(error instanceof StorageError) || error.kind !== "full") throw error;
-      this.#fullUntilMs = this.#doors.clock.monotonicMs() + FULL_MS;
+      this.#tellFull(true);
       this.#cancelSettle ??= this.#doors.clock.after(FULL_MS, () => {
         this.#cancelSettle = undefined;
         this.#write();
