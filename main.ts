@@ -13,7 +13,7 @@ import { createLog, type Log } from "./src/log.ts";
 import { probe } from "./src/probe.ts";
 import { systemRandom } from "./src/random.ts";
 import { onStopSignal } from "./src/signals.ts";
-import { VERSION } from "./src/version.ts";
+import { describeVersion, VERSION } from "./src/version.ts";
 
 const USAGE = `distributor: shares log packets among analyzers by weight
 
@@ -30,7 +30,7 @@ SIGHUP reads the analyzers of the config file again.`;
 function main(): void {
   const config = orExit(load);
   if (config.command.help) return console.log(USAGE);
-  if (config.command.version) return console.log(`distributor ${VERSION}`);
+  if (config.command.version) return console.log(`distributor ${describeVersion()}`);
   if (config.command.printConfig) return console.log(describeConfig(config));
   if (config.words[0] === "healthcheck") return void checkHealth(config);
   const log = createLog({ format: config.options.logFormat, level: config.options.logLevel });

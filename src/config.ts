@@ -44,8 +44,18 @@ export const OPTIONS = {
   durability: {
     kind: "string",
     default: "memory",
-    choices: ["memory"],
+    choices: ["disk", "memory"],
     help: "What a 202 means: memory, kept in this process",
+  },
+  dataDir: {
+    kind: "string",
+    default: "data",
+    help: "Folder of the spool and its database",
+  },
+  spoolMaxBytes: {
+    kind: "bytes",
+    default: "4GiB",
+    help: "Disk that accepted packets may hold; beyond, agents get 503",
   },
   workers: {
     kind: "integer",
