@@ -7,6 +7,7 @@
 
 import { UsageError } from "../src/errors.ts";
 import { describeFlags, type OptionTable, parseFlags } from "../src/flags.ts";
+import { findProgramPackages, type Imports, packageOf, sealImports, trimLock } from "./packages.ts";
 import { PROGRAM_NAMES, type ProgramBuild, type ProgramName, PROGRAMS } from "./programs.ts";
 import { findTarget, platformOf, type Target, TARGETS } from "./targets.ts";
 
@@ -60,25 +61,6 @@ export async function readCommit(): Promise<string> {
   }
 }
 
-/** The arguments of `deno` that make one executable. */
-export function compileArgs(
-  build: ProgramBuild,
-  { target, output, preload }: { target: Target; output: string; preload: string },
-): string[] {
-  return [
-    ...["compile", "--quiet", "--no-check", "--no-prompt"],
-    // Nothing is written outside the folders that it may write to.
-    "--no-code-cache",
-    ...(Deno.env.get("DENO_PROFILE") ?? "").split(" ").filter(Boolean),
-    ...build.permissions(target),
-    ...build.flags,
-    `--preload=${preload}`,
-    `--target=${target.triple}`,
-    `--output=${output}`,
-    build.entry,
-  ];
-}
-
 /**
  * Makes one executable and returns its path.
  *
@@ -88,22 +70,79 @@ export async function compileProgram(
   name: ProgramName,
   { target, folder, commit }: CompileOptions,
 ): Promise<string> {
-  refuseOtherRuntime(target);
-  await Deno.mkdir(folder, { recursive: true });
   const output = `${folder}/${name}${target.suffix}`;
-  const preload = `${folder}/${name}.build.js`;
-  await Deno.writeTextFile(
-    preload,
-    `globalThis.DISTRIBUTOR_BUILD = ${JSON.stringify({ commit })};`,
-  );
+  await compileEntry(PROGRAMS[name], { name, target, output, commit });
+  return output;
+}
+
+/**
+ * Makes an executable of any module of the project, with the flags that its build gives.
+ *
+ * @throws {CompileError}
+ */
+export async function compileEntry(
+  build: ProgramBuild,
+  { name, target, output, commit }: {
+    readonly name: string;
+    readonly target: Target;
+    readonly output: string;
+    readonly commit: string;
+  },
+): Promise<void> {
+  refuseOtherRuntime(target);
+  const scratch = `dist/build/${target.name}/${name}/`;
+  await writeScratch(scratch, commit);
   const { success, stderr } = await new Deno.Command(findCompiler(), {
-    args: compileArgs(PROGRAMS[name], { target, output, preload }),
+    args: [
+      ...["compile", "--quiet", "--no-check", "--no-prompt"],
+      // Nothing is written outside the folders that it may write to.
+      "--no-code-cache",
+      ...build.permissions(target),
+      ...build.flags,
+      `--import-map=${scratch}import_map.json`,
+      `--lock=${scratch}deno.lock`,
+      `--preload=${scratch}build.js`,
+      `--target=${target.triple}`,
+      `--output=${output}`,
+      build.entry,
+    ],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
   }).output();
-  await Deno.remove(preload).catch(() => {});
-  if (success) return output;
-  throw new CompileError(explain(decoder.decode(stderr), target));
+  await Deno.remove(new URL(scratch, ROOT), { recursive: true });
+  if (!success) throw new CompileError(explain(decoder.decode(stderr), target));
+}
+
+/** What goes into an executable beside its sources: the commit, its packages, and no others. */
+async function writeScratch(scratch: string, commit: string): Promise<void> {
+  const { imports } = JSON.parse(await readText("deno.json"));
+  const mapPath = profileFlag("import-map");
+  const map = mapPath ? JSON.parse(await readText(mapPath)).imports : imports;
+  const root = "../".repeat(scratch.split("/").length - 1);
+  const base = root + (mapPath ?? "").replace(/[^/]*$/, "");
+  const used = findProgramPackages(ROOT, imports);
+  const keep = (all: Imports) =>
+    Object.fromEntries(Object.entries(all).filter(([key]) => used.has(packageOf(key))));
+  const lock = JSON.parse(await readText(profileFlag("lock") ?? "deno.lock"));
+  const ranges = Object.values(keep(map)).filter((target) => target in lock.specifiers);
+  const files = {
+    "import_map.json": JSON.stringify({ imports: sealImports(keep(map), { root, base }) }),
+    "deno.lock": JSON.stringify(trimLock(lock, ranges)),
+    "build.js": `globalThis.DISTRIBUTOR_BUILD = ${JSON.stringify({ commit })};\n`,
+  };
+  await Deno.mkdir(new URL(scratch, ROOT), { recursive: true });
+  for (const [file, text] of Object.entries(files)) {
+    await Deno.writeTextFile(new URL(scratch + file, ROOT), text);
+  }
+}
+
+/** What denow chose, such as `npm_only/import_map.json`. */
+function profileFlag(name: "import-map" | "lock"): string | undefined {
+  return new RegExp(`--${name}=(\\S+)`).exec(Deno.env.get("DENO_PROFILE") ?? "")?.[1];
+}
+
+async function readText(path: string): Promise<string> {
+  return await Deno.readTextFile(new URL(path, ROOT));
 }
 
 function findCompiler(): string {
