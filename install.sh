@@ -42,7 +42,7 @@ done
 case $(uname -s) in
   Linux) os=linux ;;
   Darwin) os=macos ;;
-  *) die "There is no release for $(uname -s): on Windows, unpack the zip file yourself" ;;
+  *) die "There is no release for $(uname -s): on Windows, unpack the archive yourself" ;;
 esac
 case $(uname -m) in
   x86_64 | amd64) arch=amd64 ;;

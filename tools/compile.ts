@@ -7,7 +7,14 @@
 
 import { UsageError } from "../src/errors.ts";
 import { describeFlags, type OptionTable, parseFlags } from "../src/flags.ts";
-import { findProgramPackages, type Imports, packageOf, sealImports, trimLock } from "./packages.ts";
+import {
+  findProgramPackages,
+  type Imports,
+  type Lock,
+  packageOf,
+  sealImports,
+  trimLock,
+} from "./packages.ts";
 import { PROGRAM_NAMES, type ProgramBuild, type ProgramName, PROGRAMS } from "./programs.ts";
 import { findTarget, platformOf, type Target, TARGETS } from "./targets.ts";
 
@@ -99,8 +106,10 @@ export async function compileEntry(
       "--no-code-cache",
       ...build.permissions(target),
       ...build.flags,
+      `--config=${scratch}deno.json`,
       `--import-map=${scratch}import_map.json`,
       `--lock=${scratch}deno.lock`,
+      "--frozen",
       `--preload=${scratch}build.js`,
       `--target=${target.triple}`,
       `--output=${output}`,
@@ -115,25 +124,51 @@ export async function compileEntry(
 
 /** What goes into an executable beside its sources: the commit, its packages, and no others. */
 async function writeScratch(scratch: string, commit: string): Promise<void> {
-  const { imports } = JSON.parse(await readText("deno.json"));
-  const mapPath = profileFlag("import-map");
-  const map = mapPath ? JSON.parse(await readText(mapPath)).imports : imports;
+  const { imports, ranges, lock, base } = await readProgramPackages();
   const root = "../".repeat(scratch.split("/").length - 1);
-  const base = root + (mapPath ?? "").replace(/[^/]*$/, "");
-  const used = findProgramPackages(ROOT, imports);
-  const keep = (all: Imports) =>
-    Object.fromEntries(Object.entries(all).filter(([key]) => used.has(packageOf(key))));
-  const lock = JSON.parse(await readText(profileFlag("lock") ?? "deno.lock"));
-  const ranges = Object.values(keep(map)).filter((target) => target in lock.specifiers);
+  const sealed = sealImports(imports, { root, base: root + base });
   const files = {
-    "import_map.json": JSON.stringify({ imports: sealImports(keep(map), { root, base }) }),
-    "deno.lock": JSON.stringify(trimLock(lock, ranges)),
+    // Of the same ranges as the lock: else Deno would take the lock for outdated.
+    "deno.json": JSON.stringify({ imports: ranges }),
+    "import_map.json": JSON.stringify({ imports: sealed }),
+    "deno.lock": JSON.stringify(lock),
     "build.js": `globalThis.DISTRIBUTOR_BUILD = ${JSON.stringify({ commit })};\n`,
   };
   await Deno.mkdir(new URL(scratch, ROOT), { recursive: true });
   for (const [file, text] of Object.entries(files)) {
     await Deno.writeTextFile(new URL(scratch + file, ROOT), text);
   }
+}
+
+/** What the programs are made of, in the profile that is in force. */
+export interface ProgramPackages {
+  /** As the sources name them. */
+  readonly imports: Imports;
+  /** The folder that paths in `imports` start from. */
+  readonly base: string;
+  /** As deno.json has them. */
+  readonly ranges: Imports;
+  /** The part of the lock that is theirs. */
+  readonly lock: Lock;
+}
+
+export async function readProgramPackages(): Promise<ProgramPackages> {
+  const config = JSON.parse(await readText("deno.json"));
+  const mapPath = profileFlag("import-map");
+  const all: Imports = mapPath ? JSON.parse(await readText(mapPath)).imports : config.imports;
+  const used = findProgramPackages(ROOT, config.imports);
+  const keep = (some: Imports): Imports =>
+    Object.fromEntries(Object.entries(some).filter(([key]) => used.has(packageOf(key))));
+  const imports = keep(all);
+  const ranges = keep(config.imports);
+  const lock: Lock = JSON.parse(await readText(profileFlag("lock") ?? "deno.lock"));
+  const locked = Object.values(imports).filter((target) => target in lock.specifiers);
+  return {
+    imports,
+    base: (mapPath ?? "").replace(/[^/]*$/, ""),
+    ranges,
+    lock: trimLock(lock, { ranges: locked, workspace: Object.values(ranges) }),
+  };
 }
 
 /** What denow chose, such as `npm_only/import_map.json`. */
@@ -145,7 +180,8 @@ async function readText(path: string): Promise<string> {
   return await Deno.readTextFile(new URL(path, ROOT));
 }
 
-function findCompiler(): string {
+/** The Deno that compiles, which says what runtime is embedded. */
+export function findCompiler(): string {
   return Deno.env.get("DENO_COMPILE") || Deno.execPath();
 }
 

@@ -50,8 +50,11 @@ function* readSources(root: URL, paths: readonly string[]): Generator<string> {
   }
 }
 
-/** The lock with what the given ranges lead to, and nothing else. */
-export function trimLock(lock: Lock, ranges: readonly string[]): Lock {
+/** The lock of `workspace`, the ranges of a deno.json, with only what `ranges` lead to. */
+export function trimLock(
+  lock: Lock,
+  { ranges, workspace }: { ranges: readonly string[]; workspace: readonly string[] },
+): Lock {
   const kept = { jsr: new Set<string>(), npm: new Set<string>() };
   const specifiers: Record<string, string> = {};
   const queue = [...ranges];
@@ -77,7 +80,7 @@ export function trimLock(lock: Lock, ranges: readonly string[]): Lock {
     specifiers: sorted(specifiers),
     jsr: pick("jsr"),
     npm: pick("npm"),
-    workspace: { dependencies: ranges.toSorted() },
+    workspace: { dependencies: workspace.toSorted() },
   };
 }
 
