@@ -8,21 +8,26 @@ import { systemClock } from "./src/clock.ts";
 import { COMMAND_OPTIONS, type Config, describeConfig, OPTIONS, readConfig } from "./src/config.ts";
 import { type Distributor, type Rest, startDistributor } from "./src/distributor.ts";
 import { UsageError } from "./src/errors.ts";
+import { armFailpoint } from "./src/failpoint.ts";
 import { describeFlags } from "./src/flags.ts";
 import { createLog, type Log } from "./src/log.ts";
 import { probe } from "./src/probe.ts";
+import { StorageError } from "./src/queue/storage_error.ts";
 import { systemRandom } from "./src/random.ts";
 import { onStopSignal } from "./src/signals.ts";
+import { runSpoolCommand } from "./src/spool_command.ts";
 import { describeVersion, VERSION } from "./src/version.ts";
 
 const USAGE = `distributor: shares log packets among analyzers by weight
 
 Usage: distributor [flags]
        distributor healthcheck [flags]   asks one that runs with these flags; exits 0 if it lives
+       distributor spool check [flags]   looks for damage in a data folder; exits 1 if there is any
+       distributor spool export [flags]  writes the packets in a data folder to stdout, one a line
 
 ${describeFlags({ ...OPTIONS, ...COMMAND_OPTIONS })}
 
-Every flag but the last four is also an environment variable (DISTRIBUTOR_QUEUE_SIZE) and a key of
+Every flag but the last five is also an environment variable (DISTRIBUTOR_QUEUE_SIZE) and a key of
 the config file (queueSize). Flags win over environment, environment over file, file over default.
 Signals: SIGTERM and SIGINT deliver what is queued, then exit; a second one exits at once.
 SIGHUP reads the analyzers of the config file again.`;
@@ -33,13 +38,17 @@ function main(): void {
   if (config.command.version) return console.log(`distributor ${describeVersion()}`);
   if (config.command.printConfig) return console.log(describeConfig(config));
   if (config.words[0] === "healthcheck") return void checkHealth(config);
+  if (config.words[0] === "spool") return lookIntoSpool(config);
+  orExit(() => armFailpoint(Deno.env.get("DISTRIBUTOR_FAILPOINT")));
   const log = createLog({ format: config.options.logFormat, level: config.options.logLevel });
   const distributor = orExit(() => start(config, log));
+  const { queued, dead_letters } = distributor.metrics();
   log.info("distributor started", {
     url: distributor.url,
     version: VERSION,
     analyzers: distributor.registry.size,
     durability: config.options.durability,
+    ...(queued.packets + dead_letters > 0 ? { found: queued.packets, dead_letters } : {}),
   });
   onSignals(distributor, log);
   onFaults(distributor, log);
@@ -48,10 +57,25 @@ function main(): void {
 function load(): Config {
   const config = readConfig({ args: Deno.args, env: (name) => Deno.env.get(name), readFile });
   const word = config.words[0] === "healthcheck" ? config.words[1] : config.words[0];
-  if (word !== undefined) {
+  if (word !== undefined && word !== "spool") {
     throw new UsageError(`Unexpected argument ${JSON.stringify(word)}: see --help for all flags`);
   }
   return config;
+}
+
+function lookIntoSpool(config: Config): void {
+  Deno.exitCode = orExit(() =>
+    runSpoolCommand(config.words.slice(1), {
+      folder: config.options.dataDir,
+      withDead: config.command.dead,
+      write: writeToStdout,
+      tell: (line) => console.error(`distributor: ${line}`),
+    })
+  );
+}
+
+function writeToStdout(bytes: Uint8Array): void {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
 }
 
 /** Asks a distributor with the same address whether it lives: 0 if so, else 1 and a line. */
@@ -72,8 +96,14 @@ async function checkHealth(config: Config): Promise<void> {
 
 function start(config: Config, log: Log): Distributor {
   try {
-    return startDistributor(config, { clock: systemClock, random: systemRandom, log });
+    return startDistributor(config, {
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      onFailed: (error) => endFailed(error, log),
+    });
   } catch (error) {
+    if (error instanceof StorageError) throw error;
     const address = config.written.httpAddr.text;
     if (error instanceof Deno.errors.AddrInUse) {
       throw new Error(
@@ -118,6 +148,15 @@ function onFaults(distributor: Distributor, log: Log): void {
   addEventListener("error", (event) => fail(event, event.error));
 }
 
+/** What was acknowledged is on disk, and is delivered after the restart; nothing else may be. */
+function endFailed(error: Error, log: Log): void {
+  log.error("storage failed, exiting: what was accepted is replayed at the next start", {
+    error: error.message,
+  });
+  log.flush();
+  Deno.exit(1);
+}
+
 let isDraining = false;
 
 /** Drains once and ends the process, with code 0 unless something has set another. */
@@ -138,13 +177,15 @@ function logStopped(
   rest: Rest,
   { distributor, log }: { distributor: Distributor; log: Log },
 ): void {
-  const { accepted, delivered, dead_lettered, dead_letters } = distributor.metrics();
-  // Dead letters are in memory, so they end here too.
-  log[rest.packets > 0 || dead_letters > 0 ? "error" : "info"]("distributor stopped", {
+  const { accepted, delivered, dead_lettered, dead_letters, durability } = distributor.metrics();
+  // In memory, dead letters end here too.
+  const isLoss = durability === "memory" && rest.packets + dead_letters > 0;
+  log[isLoss ? "error" : "info"]("distributor stopped", {
     accepted: accepted.packets,
     delivered: delivered.packets,
     dead_lettered: dead_lettered.packets,
     dead_letters,
+    durability,
     undelivered_packets: rest.packets,
     undelivered_messages: rest.messages,
   });

@@ -78,8 +78,9 @@ export class Cast {
     return ports.map((_, i) => USUAL_PORT + i).filter((usual) => !ports.includes(usual));
   }
 
-  startDistributor({ configPath, onLog }: {
+  startDistributor({ configPath, dataDir, onLog }: {
     configPath: string;
+    dataDir: string;
     onLog: (line: string) => void;
   }): void {
     this.#processes.start({
@@ -87,7 +88,7 @@ export class Cast {
       program: "distributor",
       args: [
         ...["--http-addr", `127.0.0.1:${this.port}`, "--config", configPath],
-        ...["--log-format", "json"],
+        ...["--log-format", "json", "--data-dir", dataDir],
         ...Object.entries(DISTRIBUTOR_FLAGS).flat(),
       ],
       onError: onLog,

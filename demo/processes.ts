@@ -8,12 +8,15 @@ import { sleep, systemClock } from "../src/clock.ts";
 
 /** One of the three programs, and what it may do when run from source. */
 export const PROGRAMS = {
-  distributor: { entry: "main.ts", permissions: ["--allow-net", "--allow-read", "--allow-env"] },
+  distributor: {
+    entry: "main.ts",
+    permissions: ["--allow-net", "--allow-read", "--allow-write=data", "--allow-env"],
+  },
   analyzer: { entry: "analyzers/main.ts", permissions: ["--allow-net"] },
   generator: { entry: "generator/main.ts", permissions: ["--allow-net"] },
 };
 
-const ROOT = new URL("../", import.meta.url);
+export const ROOT = new URL("../", import.meta.url);
 const STOP_TIMEOUT_MS = 1500;
 /** A Ctrl-C reaches the children too: who asks first whether they died by themselves must wait. */
 const DEATH_NOTICE_MS = 300;
@@ -108,9 +111,9 @@ export class Processes {
     const { entry, permissions } = PROGRAMS[program];
     const profile = (Deno.env.get("DENO_PROFILE") ?? "").split(/\s+/).filter(Boolean);
     const { bin } = this.#options;
-    return new Deno.Command(bin ? `${bin}/${program}` : Deno.execPath(), {
+    return new Deno.Command(bin ? `${Deno.realPathSync(bin)}/${program}` : Deno.execPath(), {
       args: bin ? [...args] : ["run", ...profile, "--no-prompt", ...permissions, entry, ...args],
-      ...(bin ? {} : { cwd: ROOT }),
+      cwd: ROOT,
       // A distributor configured in the visitor's shell would tell another story.
       clearEnv: true,
       env: Object.fromEntries(

@@ -6,7 +6,7 @@
 
 import { onStopSignal } from "../src/signals.ts";
 import { Cast } from "./cast.ts";
-import { Processes } from "./processes.ts";
+import { Processes, ROOT } from "./processes.ts";
 import { DemoFault } from "./readings.ts";
 import { Screen } from "./screen.ts";
 import { Story } from "./story.ts";
@@ -41,6 +41,8 @@ export async function run(options: RunOptions): Promise<Ending> {
   const folder = Deno.makeTempDirSync({ prefix: "distributor-demo-" });
   const screen = createScreen(options, interrupt);
   const processes = new Processes({ folder, bin: options.bin });
+  // Below the one folder that the distributor may write to; a demo starts with nothing in it.
+  const dataDir = `data/demo-${crypto.randomUUID()}`;
   const release = listen({
     interrupt,
     fail: (reason) => stop.abort(reason),
@@ -49,7 +51,7 @@ export async function run(options: RunOptions): Promise<Ending> {
   let ending: Ending = "failed";
   let files = "";
   try {
-    ending = await perform(options, { screen, processes, folder, stop });
+    ending = await perform(options, { screen, processes, folder, dataDir, stop });
     if (ending === "failed") files = describeFiles(folder);
   } catch (error) {
     screen.close();
@@ -60,27 +62,37 @@ export async function run(options: RunOptions): Promise<Ending> {
     screen.close();
     await processes.stopAll();
     release();
+    removeIfThere(new URL(dataDir, ROOT));
   }
   if (ending === "failed") screen.say(files);
   else Deno.removeSync(folder, { recursive: true });
   return ending;
 }
 
+function removeIfThere(path: URL): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 interface Stage {
   readonly screen: Screen;
+  readonly dataDir: string;
   readonly processes: Processes;
   readonly folder: string;
   readonly stop: AbortController;
 }
 
 async function perform(options: RunOptions, stage: Stage): Promise<Ending> {
-  const { screen, processes, folder, stop } = stage;
+  const { screen, processes, folder, dataDir, stop } = stage;
   let ending: Ending = "interrupted";
   try {
     const configPath = `${folder}/config.json`;
     Deno.writeTextFileSync(configPath, "{}\n");
     const cast = new Cast(processes, options);
-    const story = new Story({ cast, screen, signal: stop.signal, configPath });
+    const story = new Story({ cast, screen, signal: stop.signal, configPath, dataDir });
     processes.onDeath = (name, how) => {
       if (story.isKept && name !== "distributor") screen.say(`  ${name} has ended (${how})`);
       else stop.abort(new DemoFault(`${name} ended by itself (${how})`));

@@ -70,6 +70,7 @@ export interface StoryDoors {
   /** Ends the story at any point; its reason is thrown. */
   readonly signal: AbortSignal;
   readonly configPath: string;
+  readonly dataDir: string;
 }
 
 export class Story {
@@ -131,8 +132,8 @@ export class Story {
   }
 
   async #start(): Promise<void> {
-    const { cast, configPath } = this.#doors;
-    cast.startDistributor({ configPath, onLog: (line) => this.#tellEvent(line) });
+    const { cast, configPath, dataDir } = this.#doors;
+    cast.startDistributor({ configPath, dataDir, onLog: (line) => this.#tellEvent(line) });
     await this.#readings.until(() => true, {
       name: "the distributor answers",
       timeoutMs: START_TIMEOUT_MS,

@@ -11,14 +11,13 @@ import { BodyReader, FixedRoom } from "./body.ts";
 import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
 import type { MetricsView } from "./metrics.ts";
-import { packetBytes } from "./packet.ts";
 import {
   DEAD_REASONS,
-  type DeadLetter,
+  type DeadLetterInfo,
   type DeadReason,
   type Selection,
 } from "./queue/dead_letter.ts";
-import type { MemoryQueue } from "./queue/memory.ts";
+import type { PacketQueue } from "./queue/packet_queue.ts";
 import { MAX_ANALYZERS, type Registry } from "./registry.ts";
 
 /** Orders are short. */
@@ -29,11 +28,13 @@ const MAX_PAGE = 1000;
 
 export interface AdminDoors {
   readonly registry: Registry;
-  readonly queue: MemoryQueue;
+  readonly queue: PacketQueue;
   readonly metrics: () => MetricsView;
   readonly clock: Clock;
   /** Why the distributor is not ready, or undefined. */
   readonly unready: () => string | undefined;
+  /** What an operator ought to see to, though packets are taken. */
+  readonly warnings: () => readonly string[];
 }
 
 /** Ends with a line break, for those who read answers on a terminal. */
@@ -58,9 +59,11 @@ export function addAdminRoutes(app: Hono, doors: AdminDoors): void {
   app.get("/livez", () => sendJson({ status: "alive" }));
   app.get("/readyz", () => {
     const reason = doors.unready();
+    const told = doors.warnings();
+    const warnings = told.length === 0 ? {} : { warnings: told };
     return reason === undefined
-      ? sendJson({ status: "ready" })
-      : sendJson({ status: "unready", reason }, STATUS_CODE.ServiceUnavailable);
+      ? sendJson({ status: "ready", ...warnings })
+      : sendJson({ status: "unready", reason, ...warnings }, STATUS_CODE.ServiceUnavailable);
   });
 }
 
@@ -117,9 +120,9 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
   });
   app.get("/api/v1/dead-letters/:id", (context) => {
     const id = context.req.param("id");
-    const letter = queue.deadLetters.get(id);
-    if (!letter) throw noDeadLetter(id);
-    return context.body(packetBytes(letter.packet), STATUS_CODE.OK, {
+    const bytes = queue.deadLetters.bytesOf(id);
+    if (!bytes) throw noDeadLetter(id);
+    return context.body(bytes, STATUS_CODE.OK, {
       "content-type": "application/json",
     });
   });
@@ -140,15 +143,15 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
   });
 }
 
-function viewDeadLetter(letter: DeadLetter): Record<string, unknown> {
+function viewDeadLetter(letter: DeadLetterInfo): Record<string, unknown> {
   return {
-    packet_id: letter.packet.id,
+    packet_id: letter.packetId,
     reason: letter.reason,
     attempts: letter.attempts,
     analyzer: letter.analyzer,
     detail: letter.detail,
-    messages: letter.packet.messages,
-    bytes: letter.packet.bytes,
+    messages: letter.messages,
+    bytes: letter.bytes,
     since: letter.since,
   };
 }

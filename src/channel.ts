@@ -2,6 +2,7 @@
  * A bounded first-in-first-out channel, read as an async iterator by any number of readers.
  *
  * - `offer` says no when the channel is full; it never waits and never drops.
+ * - `add` lets in whatever the bound, for a caller that minds it.
  * - `putBack` takes what was already let in, whatever the bound, and hands it out first.
  * - Each item goes to exactly one reader; a reader that waits is served before the buffer.
  * - After `close` nothing is let in; readers get what is left and then end.
@@ -29,10 +30,15 @@ export class Channel<T> implements AsyncIterable<T> {
   /** Lets an item in at the end; false when the channel is full or closed. */
   offer(item: T): boolean {
     if (this.#closed || this.depth >= this.#capacity) return false;
+    this.add(item);
+    return true;
+  }
+
+  /** Lets an item in at the end. */
+  add(item: T): void {
     const reader = this.#readers.pop();
     if (reader) reader(item);
     else this.#items.push(item);
-    return true;
   }
 
   /** Puts an item that was taken before back at the front; also after `close`. */

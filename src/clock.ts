@@ -3,6 +3,8 @@
  * wall clock moves nothing; the wall clock is for what people and packets read.
  */
 
+import { setImmediate } from "node:timers";
+
 /** Cancels a timer; harmless when it has fired. */
 export type Cancel = () => void;
 
@@ -15,14 +17,22 @@ export interface Clock {
   after(delayMs: number, fn: () => void): Cancel;
 }
 
+/** A clock that also knows the turns of the event loop. */
+export interface LoopClock extends Clock {
+  /** Calls `fn` once, when what the event loop has ready now has been seen to. */
+  soon(fn: () => void): void;
+}
+
 /** Time as the platform gives it. */
-export const systemClock: Clock = {
+export const systemClock: LoopClock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   after(delayMs, fn) {
     const timer = setTimeout(fn, delayMs);
     return () => clearTimeout(timer);
   },
+  // A timer of 0 ms takes milliseconds where many are set.
+  soon: (fn) => void setImmediate(fn),
 };
 
 /** Resolves after `delayMs`, or at once when `signal` aborts. Never rejects. */

@@ -43,19 +43,22 @@ export const OPTIONS = {
   },
   durability: {
     kind: "string",
-    default: "memory",
+    default: "disk",
     choices: ["disk", "memory"],
-    help: "What a 202 means: memory, kept in this process",
+    help: "What a 202 means: disk, committed and synced; memory, kept in this process",
   },
   dataDir: {
     kind: "string",
     default: "data",
-    help: "Folder of the spool and its database",
+    pattern: /^[^\0]+$/,
+    allowed: "the path of a folder",
+    help: "Folder of the spool; made if it is not there",
   },
   spoolMaxBytes: {
     kind: "bytes",
     default: "4GiB",
-    help: "Disk that accepted packets may hold; beyond, agents get 503",
+    min: 2 ** 20,
+    help: "Disk that packets not yet delivered and dead letters may take",
   },
   workers: {
     kind: "integer",
@@ -161,6 +164,7 @@ export const COMMAND_OPTIONS = {
     default: "false",
     help: "Print each effective value and where it came from, and exit",
   },
+  dead: { kind: "boolean", default: "false", help: "Of spool export: dead letters too" },
   help: { kind: "boolean", default: "false", help: "Print this and exit" },
   version: { kind: "boolean", default: "false", help: "Print the version and exit" },
 } as const satisfies OptionTable;

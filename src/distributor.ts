@@ -6,9 +6,8 @@
  *                            registry, lottery ┴── outcomes ────┘ ◀── probes
  */
 
-import type { AnalyzerConfig } from "./analyzer.ts";
 import { createApp } from "./app.ts";
-import { type Clock, sleep } from "./clock.ts";
+import { type Clock, type LoopClock, sleep } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createDelivery } from "./delivery.ts";
 import { DEFAULT_HEALTH } from "./health.ts";
@@ -16,10 +15,14 @@ import { maxLoad } from "./lane.ts";
 import type { Log } from "./log.ts";
 import { IngestMetrics, type MetricsView, readMetrics } from "./metrics.ts";
 import { Prober } from "./probe.ts";
+import { DiskQueue } from "./queue/disk.ts";
 import { MemoryQueue } from "./queue/memory.ts";
+import type { PacketQueue } from "./queue/packet_queue.ts";
+import { Spool } from "./queue/spool.ts";
 import type { Random } from "./random.ts";
 import { randomId } from "./random.ts";
 import { Registry } from "./registry.ts";
+import { Roster, storeIn } from "./roster.ts";
 import { Server } from "./server.ts";
 import { VERSION } from "./version.ts";
 import { Lanes, runWorkers } from "./worker.ts";
@@ -30,9 +33,11 @@ const END_TIMEOUT_MS = 1000;
 const TRANSITION_MS = 1000;
 
 export interface Doors {
-  readonly clock: Clock;
+  readonly clock: LoopClock;
   readonly random: Random;
   readonly log: Log;
+  /** The storage has failed: nothing is acknowledged any more, and the process is to end. */
+  readonly onFailed: (error: Error) => void;
 }
 
 /** What was left undelivered at the end of a drain. */
@@ -55,6 +60,7 @@ export interface Distributor {
 /**
  * Starts a distributor.
  *
+ * @throws {StorageError} when the data folder cannot be used
  * @throws {Deno.errors.AddrInUse} and other faults of listening, before anything runs
  */
 export function startDistributor(config: Config, doors: Doors): Distributor {
@@ -64,10 +70,13 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   let isOpen = true;
   let isStopped = false;
 
-  const queue = new MemoryQueue(
-    { capacity: options.queueSize, capacityBytes: options.queueBytes },
-    clock,
-  );
+  const spool = options.durability === "disk"
+    ? Spool.open({ folder: options.dataDir, maxBytes: options.spoolMaxBytes, clock, log })
+    : undefined;
+  const room = { capacity: options.queueSize, capacityBytes: options.queueBytes };
+  const queue = spool
+    ? new DiskQueue(room, { spool, clock, log, onFailed: doors.onFailed })
+    : new MemoryQueue(room, clock);
   const limits = {
     maxInFlight: options.maxInFlight,
     maxBatchesInFlight: 4,
@@ -99,10 +108,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   registry.onWithdrawn((analyzer) => {
     if (analyzer.removed) delivery.forget(analyzer.url);
   });
+  const roster = new Roster(registry, { store: spool && storeIn(spool), log });
   const ingestMetrics = new IngestMetrics();
   const metrics = () =>
     readMetrics(queue, {
       ingest: ingestMetrics,
+      spool,
       analyzers: registry.views(),
       uptimeSeconds: (clock.monotonicMs() - startedMs) / 1000,
       version: VERSION,
@@ -123,6 +134,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       metrics,
       clock,
       unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
+      warnings: () => spool ? warningsOf(spool) : [],
     },
     log,
   });
@@ -133,25 +145,16 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     transitionMs: Math.min(TRANSITION_MS, options.healthCheckInterval),
     timeoutMs: options.healthCheckTimeout,
   }, doors);
-  for (const analyzer of config.analyzers) registry.put(analyzer);
+  roster.restore();
+  roster.takeOver(config.analyzers);
   const workers = runWorkers(options.workers, { lanes, doors: laneDoors });
 
-  let fromFile = config.analyzers;
   let drained: Promise<Rest> | undefined;
   return {
     url: server.url,
     registry,
     metrics,
-    reconfigure(next) {
-      for (const { id } of fromFile) {
-        if (!next.analyzers.some((analyzer) => analyzer.id === id)) registry.remove(id);
-      }
-      // What the file says as before may have been changed over the API since.
-      for (const analyzer of next.analyzers) {
-        if (!fromFile.some((before) => isSame(before, analyzer))) registry.put(analyzer);
-      }
-      fromFile = next.analyzers;
-    },
+    reconfigure: (next) => roster.takeOver(next.analyzers),
     drain: () => drained ??= drain(),
   };
 
@@ -166,8 +169,16 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     await settled(workers, clock);
     delivery.close();
     await server.close();
+    await queue.finish();
     return restOf(queue);
   }
+}
+
+/** What happened to the spool that nobody can undo but an operator. */
+function warningsOf({ setAside, lost }: Spool): string[] {
+  const warnings = setAside.map((file) => `a damaged spool was set aside: ${file}`);
+  if (lost.packets > 0) warnings.push(`${lost.packets} damaged packets were put aside`);
+  return warnings;
 }
 
 /** Resolves when a promise has settled, or after a second: the end must not hang on a bug. */
@@ -177,15 +188,10 @@ async function settled(promise: Promise<void>, clock: Clock): Promise<void> {
   done.abort();
 }
 
-function isSame(a: AnalyzerConfig, b: AnalyzerConfig): boolean {
-  return a.id === b.id && a.url === b.url && a.weight === b.weight;
-}
-
-function restOf({ ledger }: MemoryQueue): Rest {
-  const queued = ledger.count("queued");
-  const inFlight = ledger.count("in_flight");
+function restOf({ ledger }: PacketQueue): Rest {
+  const left = (["queued", "spooled", "in_flight"] as const).map((place) => ledger.count(place));
   return {
-    packets: queued.packets + inFlight.packets,
-    messages: queued.messages + inFlight.messages,
+    packets: left.reduce((sum, { packets }) => sum + packets, 0),
+    messages: left.reduce((sum, { messages }) => sum + messages, 0),
   };
 }

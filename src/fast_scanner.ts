@@ -53,7 +53,7 @@ function readId(bytes: Uint8Array, isAscii: boolean): string | undefined {
     return JSON.parse(decoder.decode(bytes.subarray(start, readIdEnd())));
   }
   // Of so few bytes a string is made faster here than by the decoder.
-  return isAscii ? String.fromCharCode(...id) : decoder.decode(id);
+  return isAscii ? String.fromCharCode.apply(null, id as unknown as number[]) : decoder.decode(id);
 }
 
 function isUtf8(bytes: Uint8Array): boolean {

@@ -1,7 +1,8 @@
 /**
- * The hot route: limit → read → scan → accept → 202, or a 4xx, or a 503.
+ * The hot route: limit → read → scan → accept → keep → 202, or a 4xx, or a 503.
  *
- * Owns nothing. Always true: a 202 goes out only for a packet that the queue has let in.
+ * Owns nothing. Always true: a 202 goes out only for a packet that the queue has let in and kept as
+ * its durability promises.
  */
 
 import { BodyReader } from "./body.ts";
@@ -12,13 +13,13 @@ import type { IngestMetrics } from "./metrics.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "./packet.ts";
 import { scanFast } from "./fast_scanner.ts";
 import { problemResponse, toApiError } from "./problem.ts";
-import type { MemoryQueue } from "./queue/memory.ts";
+import type { PacketQueue } from "./queue/packet_queue.ts";
 
 /** How long a request waits for room before it is refused: delivery gets a turn to make some. */
 const ROOM_WAIT_MS = 50;
 
 export interface IngestDoors {
-  readonly queue: MemoryQueue;
+  readonly queue: PacketQueue;
   readonly metrics: IngestMetrics;
   readonly clock: Clock;
   readonly log: Log;
@@ -52,6 +53,8 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       if (!doors.isOpen()) throw draining();
       if (!queue.accept(packet, reservedBytes)) await acceptLater(packet, { reservedBytes, doors });
       reservedBytes = 0;
+      const kept = queue.kept();
+      if (kept) await kept;
       return accepted(packet.id, queue.durability);
     } catch (error) {
       if (reservedBytes > 0) queue.release(reservedBytes);
@@ -77,7 +80,7 @@ async function waitForRoom(
     length: number;
     bytes: number;
     bodies: BodyReader;
-    queue: MemoryQueue;
+    queue: PacketQueue;
   },
 ): Promise<void> {
   await queue.roomAgain(bytes, ROOM_WAIT_MS);
@@ -144,7 +147,7 @@ function accepted(packetId: string, durability: string): Response {
 
 const JSON_HEADERS = { "content-type": "application/json" };
 
-function full({ fullReason }: MemoryQueue): ApiError {
+function full({ fullReason }: PacketQueue): ApiError {
   const detail = `${fullReason[0]!.toUpperCase()}${fullReason.slice(1)}`;
   return new ApiError("QUEUE_FULL", `${detail}; send again after a moment`, { "retry-after": "1" });
 }

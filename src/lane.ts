@@ -12,7 +12,7 @@ import type { Log } from "./log.ts";
 import { type FailedOutcome, isBusyStatus } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import type { DeadReason } from "./queue/dead_letter.ts";
-import type { MemoryQueue } from "./queue/memory.ts";
+import type { PacketQueue } from "./queue/packet_queue.ts";
 import type { Random } from "./random.ts";
 import type { Registry } from "./registry.ts";
 import { nextStep, type RetryPolicy } from "./retry.ts";
@@ -29,7 +29,7 @@ export interface LaneLimits {
 }
 
 export interface LaneDoors {
-  readonly queue: MemoryQueue;
+  readonly queue: PacketQueue;
   readonly registry: Registry;
   readonly delivery: Delivery;
   readonly policy: RetryPolicy;

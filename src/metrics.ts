@@ -4,7 +4,8 @@ import type { AnalyzerView } from "./analyzer_view.ts";
 import { roundMilli } from "./clock.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Count } from "./queue/ledger.ts";
-import type { MemoryQueue } from "./queue/memory.ts";
+import type { PacketQueue } from "./queue/packet_queue.ts";
+import type { Spool } from "./queue/spool.ts";
 
 /** What ingest refused, by code. */
 export class IngestMetrics {
@@ -25,35 +26,63 @@ export interface MetricsView {
   rejected: { packets: number; by_code: Partial<Record<ErrorCode, number>> };
   delivered: { packets: number; messages: number };
   dead_lettered: { packets: number; messages: number };
-  queued: Count & { capacity: number; capacity_bytes: number; oldest_age_seconds: number };
+  queued: Count & {
+    /** Of these, packets that wait on disk alone; the others are in memory as well. */
+    on_disk_only: number;
+    /** Of those in memory. */
+    capacity: number;
+    capacity_bytes: number;
+    oldest_age_seconds: number;
+  };
   in_flight: { packets: number; messages: number };
   retries: number;
   /** Dead letters that wait for an operator now. */
   dead_letters: number;
+  /** With durability disk. */
+  spool?: SpoolView;
   analyzers: AnalyzerView[];
   uptime_seconds: number;
   version: string;
   durability: string;
 }
 
+/** What the spool takes of the disk, and what it has done since the start. */
+export interface SpoolView {
+  used_bytes: number;
+  max_bytes: number;
+  /** Beyond, packets are refused; the rest is for dead letters. */
+  arrivals_max_bytes: number;
+  wal_bytes: number;
+  commits: number;
+  checkpoints: number;
+  /** Packets that could not be read back, and were put aside. */
+  damaged_packets: number;
+}
+
 /** Reads everything that can be read, without changing any of it. */
 export function readMetrics(
-  queue: MemoryQueue,
+  queue: PacketQueue,
   rest: {
     ingest: IngestMetrics;
+    spool: Pick<Spool, "sizes" | "lost"> | undefined;
     analyzers: AnalyzerView[];
     uptimeSeconds: number;
     version: string;
   },
 ): MetricsView {
   const { ledger } = queue;
+  const queued = ledger.count("queued");
+  const spooled = ledger.count("spooled");
   return {
     accepted: { ...ledger.accepted },
     rejected: { ...rest.ingest.rejected, by_code: { ...rest.ingest.rejected.by_code } },
     delivered: packetsAndMessages(ledger.count("delivered")),
     dead_lettered: packetsAndMessages(ledger.count("dead")),
     queued: {
-      ...ledger.count("queued"),
+      packets: queued.packets + spooled.packets,
+      messages: queued.messages + spooled.messages,
+      bytes: queued.bytes + spooled.bytes,
+      on_disk_only: spooled.packets,
       capacity: queue.capacity,
       capacity_bytes: queue.capacityBytes,
       oldest_age_seconds: roundMilli(queue.oldestAgeSeconds()),
@@ -61,10 +90,24 @@ export function readMetrics(
     in_flight: packetsAndMessages(ledger.count("in_flight")),
     retries: queue.retries,
     dead_letters: queue.deadLetters.size,
+    ...(rest.spool ? { spool: viewSpool(rest.spool) } : {}),
     analyzers: rest.analyzers,
     uptime_seconds: roundMilli(rest.uptimeSeconds),
     version: rest.version,
     durability: queue.durability,
+  };
+}
+
+function viewSpool(spool: Pick<Spool, "sizes" | "lost">): SpoolView {
+  const sizes = spool.sizes();
+  return {
+    used_bytes: sizes.usedBytes,
+    max_bytes: sizes.maxBytes,
+    arrivals_max_bytes: sizes.arrivalsMaxBytes,
+    wal_bytes: sizes.walBytes,
+    commits: sizes.commits,
+    checkpoints: sizes.checkpoints,
+    damaged_packets: spool.lost.packets,
   };
 }
 

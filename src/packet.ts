@@ -31,13 +31,20 @@ export interface LogPacket {
 /** Where an accepted packet is: waiting, being posted, given up, or gone. */
 export type PacketState = "queued" | "in_flight" | "dead" | "delivered";
 
+/** Where a packet is kept on disk: the group it was committed with, and its place there. */
+export interface PacketRef {
+  readonly group: number;
+  /** Its place in the group, from 0. */
+  readonly index: number;
+}
+
 /** An accepted packet. Its bytes never change; the rest is the bookkeeping of its delivery. */
 export interface Packet {
   readonly id: string;
   /** The received bytes. Those from `bodyLength` on, the closing brace first, give way to `tail`. */
   readonly body: Uint8Array;
   readonly bodyLength: number;
-  /** What ends the packet: `,"received_at":"…"}`. ASCII, and no shorter than what it replaces. */
+  /** What ends the packet: `,"received_at":"…"}`. ASCII; empty where `body` is complete. */
   readonly tail: string;
   readonly messages: number;
   /** Length of what an analyzer receives, in bytes. */
@@ -53,6 +60,8 @@ export interface Packet {
   rejections: number;
   /** Ids of the analyzers at which an attempt failed. */
   tried: string[];
+  /** Where it is on disk; undefined while it is in memory alone. */
+  ref?: PacketRef | undefined;
   /** Its neighbours among the arrivals; only the queue writes them. */
   older?: Packet | undefined;
   newer?: Packet | undefined;
@@ -97,6 +106,39 @@ export function sealPacket(
     attempts: 0,
     rejections: 0,
     tried: [],
+    ref: undefined,
+    older: undefined,
+    newer: undefined,
+  };
+}
+
+/** What is read back of a packet: its bytes are complete, with what was once appended. */
+export interface PacketRecord {
+  readonly id: string;
+  readonly messages: number;
+  readonly multiline: boolean;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Makes the packet that is queued again from what was read back. */
+export function revivePacket(
+  { id, messages, multiline, bytes }: PacketRecord,
+  { ref, acceptedAtMs }: { ref?: PacketRef; acceptedAtMs: number },
+): Packet {
+  return {
+    id,
+    body: bytes,
+    bodyLength: bytes.length,
+    tail: "",
+    messages,
+    bytes: bytes.length,
+    acceptedAtMs,
+    multiline,
+    state: "queued",
+    attempts: 0,
+    rejections: 0,
+    tried: [],
+    ref,
     older: undefined,
     newer: undefined,
   };
@@ -142,7 +184,7 @@ export function packetBytes(packet: Packet): Uint8Array<ArrayBuffer> {
 }
 
 /** Raw line breaks can only stand between tokens (strings must escape them): a space is as good. */
-function blankLineBreaks(bytes: Uint8Array): void {
+export function blankLineBreaks(bytes: Uint8Array): void {
   for (let i = 0; i < bytes.length; i++) {
     if (bytes[i] === NEWLINE || bytes[i] === CARRIAGE_RETURN) bytes[i] = SPACE;
   }

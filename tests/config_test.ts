@@ -49,7 +49,9 @@ function textsFor(key: keyof Options): [string, string, string] {
     case "duration":
       return ["11s", "12s", "1m13s"];
     case "bytes":
-      return key === "queueBytes" ? ["1GiB", "2GiB", "3GB"] : ["2MiB", "3MiB", "65536"];
+      return ["queueBytes", "spoolMaxBytes"].includes(key)
+        ? ["1GiB", "2GiB", "3GB"]
+        : ["2MiB", "3MiB", "65536"];
     default:
       return ["11", "12", "13"];
   }
@@ -99,7 +101,7 @@ Deno.test("readConfig() gives every option its flag, its variable and its key, e
 Deno.test("readConfig() refuses a bad value from each source in one line that names its origin", () => {
   for (const key of KEYS) {
     const option: Option = OPTIONS[key];
-    const bad = option.kind === "string" ? "nonsense" : "x y";
+    const bad = option.pattern ? "a\0b" : option.kind === "string" ? "nonsense" : "x y";
     const origins: [string, Given][] = [
       [`flag --${flagName(key)}`, { args: [`-${flagName(key)}`, bad] }],
       [`environment variable ${environmentName(key)}`, { env: { [environmentName(key)]: bad } }],

@@ -4,7 +4,8 @@ import { type DeadLetter, DeadLetters, type DeadReason } from "../src/queue/dead
 
 function letter(id: string, note = "", reason: DeadReason = "rejected"): DeadLetter {
   const since = "2024-01-02T03:04:05.678Z";
-  const packet = { id } as Packet;
+  const body = new TextEncoder().encode(`{"${note}"}`);
+  const packet = { id, body, bodyLength: body.length, bytes: body.length, tail: "" } as Packet;
   return { packet, since, attempts: 1, analyzer: "a", detail: note, reason };
 }
 
@@ -17,7 +18,7 @@ function setup(): DeadLetters {
   return letters;
 }
 
-const notes = (letters: DeadLetter[]) => letters.map(({ detail }) => detail);
+const notes = (letters: readonly { detail: string }[]) => letters.map(({ detail }) => detail);
 const all = { offset: 0, limit: 100 };
 
 Deno.test("deadLetters.list() pages oldest first, also where packets share an id", () => {
@@ -31,10 +32,10 @@ Deno.test("deadLetters.list() pages oldest first, also where packets share an id
   assertEquals(letters.list({ offset: 0, limit: 0 }), []);
 });
 
-Deno.test("deadLetters.get() gives the oldest of an id", () => {
+Deno.test("deadLetters.bytesOf() gives the oldest packet of an id", () => {
   const letters = setup();
-  assertEquals(letters.get("p")?.detail, "1st");
-  assertEquals(letters.get("x"), undefined);
+  assertEquals(letters.bytesOf("p"), new TextEncoder().encode('{"1st"}'));
+  assertEquals(letters.bytesOf("x"), undefined);
 });
 
 Deno.test("deadLetters.takeAll() takes what is named and leaves the rest", () => {
@@ -62,7 +63,7 @@ Deno.test("deadLetters.takeAll() takes what is named and leaves the rest", () =>
 Deno.test("deadLetters.takeAll() leaves nothing to take twice", () => {
   const letters = setup();
   letters.takeAll({});
-  assertEquals([letters.size, letters.get("p"), letters.takeAll({})], [0, undefined, []]);
+  assertEquals([letters.size, letters.bytesOf("p"), letters.takeAll({})], [0, undefined, []]);
   letters.add(letter("p", "5th"));
   assertEquals(notes(letters.takeAll({ ids: ["p"] })), ["5th"]);
 });

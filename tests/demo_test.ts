@@ -52,7 +52,7 @@ function viewMetrics(counts: number[], { states = [] as HealthState[], refused =
     rejected: { packets: refused, by_code: {} },
     delivered,
     dead_lettered: { packets: 0, messages: 0 },
-    queued: { ...queued, capacity: 1, capacity_bytes: 1, oldest_age_seconds: 0 },
+    queued: { ...queued, on_disk_only: 0, capacity: 1, capacity_bytes: 1, oldest_age_seconds: 0 },
     in_flight: { packets: 1, messages: 10 },
     retries: 0,
     dead_letters: 0,

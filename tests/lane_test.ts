@@ -129,7 +129,7 @@ class Setup implements AsyncDisposable {
   }
 
   get dead(): string[] {
-    return this.queue.deadLetters.list({ offset: 0, limit: 1e6 }).map(({ packet }) => packet.id);
+    return this.queue.deadLetters.list({ offset: 0, limit: 1e6 }).map(({ packetId }) => packetId);
   }
 
   get delivered(): number {

@@ -18,7 +18,17 @@ const RANKS: readonly Rank[] = [
   // What knows nothing of the flow: doors, structures, forms.
   {
     files: [
-      ...["body", "channel", "clock", "errors", "fast_scanner", "flags", "heap", "histogram"],
+      ...[
+        "body",
+        "channel",
+        "clock",
+        "errors",
+        "failpoint",
+        "fast_scanner",
+        "flags",
+        "heap",
+        "histogram",
+      ],
       ...[
         "http_answer",
         "http_client",
@@ -36,12 +46,21 @@ const RANKS: readonly Rank[] = [
   {
     files: [
       ...["analyzer", "analyzer_config", "analyzer_view", "health", "lottery", "retry"],
-      ...["queue/arrivals", "queue/dead_letter", "queue/ledger", "queue/memory"],
+      ...["queue/arrivals", "queue/dead_letter", "queue/disk", "queue/ledger", "queue/memory"],
+      ...["queue/analyzer_rows", "queue/ballast", "queue/data_folder", "queue/dead_rows"],
+      ...["queue/group_rows", "queue/offline_spool", "queue/packet_codec", "queue/settled_bits"],
+      ...[
+        "queue/packet_queue",
+        "queue/spool",
+        "queue/spool_database",
+        "queue/spool_form",
+        "queue/storage_error",
+      ],
     ],
     together: (file) => file.startsWith("queue/"),
   },
-  { files: ["config", "delivery", "probe", "registry", "server"] },
-  { files: ["lane", "worker"], together: () => true },
+  { files: ["config", "delivery", "probe", "registry", "server", "spool_command"] },
+  { files: ["lane", "roster", "worker"], together: () => true },
   // The routes: live objects are handed in.
   { files: ["admin", "ingest", "metrics"], upTo: 1 },
   { files: ["app"] },
@@ -58,7 +77,10 @@ const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
   sockets: { pattern: /\bDeno\.(connect|connectTls|listen|listenTls)\b/, files: ["http_client"] },
   servers: { pattern: /\bDeno\.serve\b/, files: ["server"] },
   console: { pattern: /\bconsole\b/, files: ["log", "main"] },
-  "standard streams": { pattern: /\bDeno\.(stdin|stdout|stderr)\b/, files: ["log"] },
+  "standard streams": {
+    pattern: /\bDeno\.(stdin|stdout|stderr)\b/,
+    files: ["failpoint", "log", "main"],
+  },
   time: {
     pattern: /\bDate\.now\b|\bnew Date\(\)|\bperformance\b|\bset(Timeout|Interval)\b|\bTemporal\b/,
     files: ["clock"],
@@ -66,7 +88,14 @@ const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
   chance: { pattern: /\bMath\.random\b|\bcrypto\b/, files: ["random"] },
   files: {
     pattern: /\bDeno\.(read|write|open|create|make|mkdir|remove(Sync)?\b|rename|l?stat|copyFile)/,
-    files: ["main"],
+    files: [
+      "main",
+      "queue/ballast",
+      "queue/data_folder",
+      "queue/offline_spool",
+      "queue/spool",
+      "queue/spool_database",
+    ],
   },
   process: {
     pattern: /\bDeno\.(args|env|exit|exitCode|addSignalListener|kill|Command)\b/,

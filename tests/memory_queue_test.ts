@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "../src/packet.ts";
+import {
+  memoryBytes,
+  type Packet,
+  PACKET_OVERHEAD_BYTES,
+  packetBytes,
+  sealPacket,
+} from "../src/packet.ts";
 import type { Count } from "../src/queue/ledger.ts";
 import { MemoryQueue } from "../src/queue/memory.ts";
 import { type Random, seededRandom } from "../src/random.ts";
@@ -168,7 +174,11 @@ Deno.test("queue.bury() keeps the packet with its verdict, attempts and time", (
   packet.attempts = 5;
   queue.bury(packet, VERDICT);
   const since = "2024-01-02T03:04:05.678Z";
-  assertEquals(queue.deadLetters.get(packet.id), { ...VERDICT, packet, since, attempts: 6 });
+  const { id: packetId, messages, bytes } = packet;
+  const kept = { ...VERDICT, packetId, messages, bytes, since, attempts: 6 };
+  assertEquals(queue.deadLetters.list({ offset: 0, limit: 9 }), [kept]);
+  assertEquals(queue.deadLetters.bytesOf(packetId), packetBytes(packet));
+  assertEquals(queue.deadLetters.bytesOf("another"), undefined);
 });
 
 Deno.test("queue.replay() queues dead letters as new, beyond the capacity if need be", () => {
@@ -373,15 +383,15 @@ function step(
     if (packet) model.taken.push(packet);
   } else if (kind === 7) clock.advance(pick(300));
   else if (kind === 8) {
-    for (const { packet } of queue.deadLetters.list({ offset: 0, limit: 1 })) {
+    for (const { packetId } of queue.deadLetters.list({ offset: 0, limit: 1 })) {
       const same = queue.deadLetters.list({ offset: 0, limit: 1e9 })
-        .filter((letter) => letter.packet.id === packet.id);
+        .filter((letter) => letter.packetId === packetId);
       const isReplay = random() < 0.5;
-      const selection = { ids: [packet.id] };
+      const selection = { ids: [packetId] };
       assertEquals(isReplay ? queue.replay(selection) : queue.deleteDead(selection), same.length);
       if (!isReplay) continue;
       model.dead -= same.length;
-      for (const letter of same) model.deadMessages -= letter.packet.messages;
+      for (const letter of same) model.deadMessages -= letter.messages;
     }
   } else if (kind < 11) {
     const packet = takeFrom(model.taken);

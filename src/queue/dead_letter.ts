@@ -4,7 +4,7 @@
  * Owned by the queue, which keeps the books. Oldest first.
  */
 
-import { memoryBytes, type Packet } from "../packet.ts";
+import { memoryBytes, type Packet, packetBytes } from "../packet.ts";
 
 export type DeadReason = "retries_exhausted" | "rejected";
 
@@ -19,11 +19,30 @@ export interface Verdict {
   readonly detail: string;
 }
 
-export interface DeadLetter extends Verdict {
-  readonly packet: Packet;
+/** What is told of a dead letter. */
+export interface DeadLetterInfo extends Verdict {
+  readonly packetId: string;
+  readonly messages: number;
+  readonly bytes: number;
   /** RFC 3339. */
   readonly since: string;
   /** Failed attempts, all told. */
+  readonly attempts: number;
+}
+
+/** What operators read of the dead letters; changes go through the queue. */
+export interface DeadLetterBook {
+  readonly size: number;
+  /** One page, oldest first. */
+  list(page: { offset: number; limit: number }): DeadLetterInfo[];
+  /** The bytes of the packet with an id, the oldest if there are several. */
+  bytesOf(id: string): Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** A dead letter in memory, with its packet. */
+export interface DeadLetter extends Verdict {
+  readonly packet: Packet;
+  readonly since: string;
   readonly attempts: number;
 }
 
@@ -33,7 +52,8 @@ export interface Selection {
   readonly reason?: DeadReason;
 }
 
-export class DeadLetters {
+/** Dead letters in memory. */
+export class DeadLetters implements DeadLetterBook {
   /** Oldest first. */
   readonly #letters = new Set<DeadLetter>();
   /** Ids are the agents' own, so two packets may share one. */
@@ -57,14 +77,13 @@ export class DeadLetters {
     else this.#byId.set(letter.packet.id, new Set([letter]));
   }
 
-  /** The dead letter of a packet id, the oldest if there are several. */
-  get(id: string): DeadLetter | undefined {
-    return this.#byId.get(id)?.values().next().value;
+  bytesOf(id: string): Uint8Array<ArrayBuffer> | undefined {
+    const letter = this.#byId.get(id)?.values().next().value;
+    return letter && packetBytes(letter.packet);
   }
 
-  /** One page, oldest first. */
-  list(page: { offset: number; limit: number }): DeadLetter[] {
-    return this.#letters.values().drop(page.offset).take(page.limit).toArray();
+  list(page: { offset: number; limit: number }): DeadLetterInfo[] {
+    return this.#letters.values().drop(page.offset).take(page.limit).map(describe).toArray();
   }
 
   /** Removes what a selection names (all, if nothing) and returns it: by ids, then oldest first. */
@@ -85,4 +104,8 @@ export class DeadLetters {
     same.delete(letter);
     if (same.size === 0) this.#byId.delete(id);
   }
+}
+
+function describe({ packet, ...letter }: DeadLetter): DeadLetterInfo {
+  return { packetId: packet.id, messages: packet.messages, bytes: packet.bytes, ...letter };
 }

@@ -1,10 +1,7 @@
 /**
  * Holds accepted packets in memory until they are settled, and keeps their books.
  *
- *   accept ─▶ queued ─start─▶ in flight ─deliver─▶ delivered
- *               ▲  ▲             │ │
- *        replay │  └─retry, back─┘ └─bury─▶ dead
- * Called by ingest (accept), workers and lanes (all else), and admin (dead letters).
+ * By itself it is the queue of durability memory; the queue on disk has one as its window.
  */
 
 import { Channel } from "../channel.ts";
@@ -13,7 +10,8 @@ import { Heap } from "../heap.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, type PacketState } from "../packet.ts";
 import { Arrivals } from "./arrivals.ts";
 import { DeadLetters, type Selection, type Verdict } from "./dead_letter.ts";
-import { Ledger } from "./ledger.ts";
+import { Ledger, type Place } from "./ledger.ts";
+import type { PacketQueue } from "./packet_queue.ts";
 
 export interface QueueOptions {
   /** Packets that may be queued: waiting, or waiting for a retry. */
@@ -22,6 +20,8 @@ export interface QueueOptions {
   readonly capacityBytes: number;
 }
 
+const UNSETTLED: readonly Place[] = ["queued", "spooled", "in_flight"];
+
 /** While draining, a failed packet is tried again after this part of the time that is left. */
 const DRAIN_RETRY_PART = 1 / 4;
 const MIN_DRAIN_RETRY_MS = 50;
@@ -29,13 +29,11 @@ const MIN_DRAIN_RETRY_MS = 50;
 /** What wakes each of those that wait, and the bytes it waits for; longest waiting first. */
 type Waiters = Map<() => void, number>;
 
-export class MemoryQueue {
+export class MemoryQueue implements PacketQueue {
   readonly durability = "memory";
   readonly ledger = new Ledger();
   readonly deadLetters = new DeadLetters();
-  /** What the workers pull from. */
   readonly channel: Channel<Packet>;
-  /** Failed attempts that were followed by another try. */
   retries = 0;
   readonly #options: QueueOptions;
   readonly #clock: Clock;
@@ -65,19 +63,25 @@ export class MemoryQueue {
     return this.#options.capacityBytes;
   }
 
-  /** Whether this much would be let in now, as one packet. */
   hasRoom(bytes = 0): boolean {
-    return this.ledger.count("queued").packets < this.#options.capacity &&
-      bytes <= this.#freeBytes();
+    return this.ledger.count("queued").packets < this.#options.capacity && this.hasMemory(bytes);
   }
 
-  /** Whether a packet of the average size would be let in now. */
-  get isReady(): boolean {
+  /** Whether so many bytes more could be held. */
+  hasMemory(bytes: number): boolean {
+    return bytes <= this.#freeBytes();
+  }
+
+  /** Memory that a packet of the average size takes. */
+  get meanBytes(): number {
     const { packets, bytes } = this.ledger.accepted;
-    return this.hasRoom(packets === 0 ? 0 : bytes / packets + PACKET_OVERHEAD_BYTES);
+    return packets === 0 ? 0 : bytes / packets + PACKET_OVERHEAD_BYTES;
   }
 
-  /** What a refusal is due to, in words. */
+  get isReady(): boolean {
+    return this.hasRoom(this.meanBytes);
+  }
+
   get fullReason(): string {
     const lacksBytes = this.ledger.count("queued").packets < this.capacity;
     return lacksBytes && this.deadLetters.heldBytes > this.capacityBytes / 2
@@ -85,24 +89,17 @@ export class MemoryQueue {
       : "the queue is full";
   }
 
-  /** Takes memory for a body that is going to be read. */
   reserve(bytes: number): boolean {
     if (bytes > this.#freeBytes()) return false;
     this.#reservedBytes += bytes;
     return true;
   }
 
-  /** Gives back memory that was reserved. */
   release(bytes: number): void {
     this.#reservedBytes -= bytes;
     this.#signal();
   }
 
-  /**
-   * Lets a packet in, or says no because the queue is full. What is let in is never dropped.
-   *
-   * @param reservedBytes what is reserved for its body: given back if it is let in
-   */
   accept(packet: Packet, reservedBytes = 0): boolean {
     if (!this.hasRoom(memoryBytes(packet) - reservedBytes)) return false;
     if (!this.channel.offer(packet)) return false;
@@ -112,25 +109,38 @@ export class MemoryQueue {
     return true;
   }
 
-  /** Resolves when there may be room for so many bytes, at the latest after `timeoutMs`. */
+  kept(): undefined {}
+
+  /** Takes in a packet that the books have on disk, whatever the bounds: its caller minds them. */
+  load(packet: Packet): void {
+    this.ledger.load(packet);
+    this.#arrivals.add(packet);
+    this.channel.add(packet);
+  }
+
+  /** Its dead letter is kept elsewhere: it leaves memory. */
+  giveUp(packet: Packet): void {
+    this.#move(packet, "in_flight", "dead");
+    this.#arrivals.delete(packet);
+    this.ledger.release(packet);
+    this.#signal();
+  }
+
   roomAgain(bytes: number, timeoutMs: number): Promise<void> {
     return this.#waitIn(this.#roomWaiters, { bytes, timeoutMs });
   }
 
-  /** Its attempt begins. */
   start(packet: Packet): void {
     this.#move(packet, "queued", "in_flight");
     this.#signal();
   }
 
-  /** An analyzer has it. */
   deliver(packet: Packet): void {
     this.#move(packet, "in_flight", "delivered");
     this.#arrivals.delete(packet);
     this.#signal();
   }
 
-  /** Its attempt failed; another follows after `delayMs`. */
   retry(packet: Packet, delayMs: number): void {
     this.#move(packet, "in_flight", "queued");
     this.retries++;
@@ -141,7 +151,6 @@ export class MemoryQueue {
     if (dueMs < this.#wakeAtMs && !this.#closed) this.#wakeAt(dueMs);
   }
 
-  /** It was never sent: it goes back to be drawn again, ahead of newer packets. */
   putBack(packet: Packet): void {
     if (packet.state !== "queued") {
       throw new Error(`Cannot put back a packet: it is ${packet.state}`);
@@ -149,7 +158,6 @@ export class MemoryQueue {
     this.channel.putBack(packet);
   }
 
-  /** It is given up, and kept as a dead letter. */
   bury(packet: Packet, verdict: Verdict): void {
     this.#move(packet, "in_flight", "dead");
     this.#arrivals.delete(packet);
@@ -158,7 +166,6 @@ export class MemoryQueue {
     this.#signal();
   }
 
-  /** Queues dead letters again, as if they had just come; returns how many. */
   replay(selection: Selection): number {
     const letters = this.deadLetters.takeAll(selection);
     // What is put back last comes out first: so the oldest is.
@@ -175,7 +182,6 @@ export class MemoryQueue {
     return letters.length;
   }
 
-  /** Deletes dead letters for good; they still count as dead lettered. Returns how many. */
   deleteDead(selection: Selection): number {
     const letters = this.deadLetters.takeAll(selection);
     for (const { packet } of letters) this.ledger.release(packet);
@@ -183,13 +189,11 @@ export class MemoryQueue {
     return letters.length;
   }
 
-  /** The age of the packet that has been queued longest, wherever it waits, in seconds. */
   oldestAgeSeconds(): number {
     const oldest = this.#arrivals.oldestQueued();
     return oldest ? (this.#clock.monotonicMs() - oldest.acceptedAtMs) / 1000 : 0;
   }
 
-  /** Lets no back-off outlast the drain: what waits one out is due now, and later ones are cut. */
   releaseDelayed(drainMs: number): void {
     this.#drainUntilMs = this.#clock.monotonicMs() + drainMs;
     this.#cancelWake?.();
@@ -197,7 +201,6 @@ export class MemoryQueue {
     this.#releaseDue(Infinity);
   }
 
-  /** Resolves when nothing is queued and nothing in flight, at the latest after `timeoutMs`. */
   async idle(timeoutMs: number): Promise<boolean> {
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs;
     for (;;) {
@@ -208,16 +211,18 @@ export class MemoryQueue {
     }
   }
 
-  /** Ends the workers' loops. What is left stays counted. */
   close(): void {
     this.#closed = true;
     this.#cancelWake?.();
     this.channel.close();
   }
 
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
   #isIdle(): boolean {
-    return this.ledger.count("queued").packets === 0 &&
-      this.ledger.count("in_flight").packets === 0;
+    return UNSETTLED.every((place) => this.ledger.count(place).packets === 0);
   }
 
   #move(packet: Packet, from: PacketState, to: PacketState): void {

@@ -5,14 +5,14 @@
  * their due times, each at exactly its own; what they start in turn is served in the same move.
  */
 
-import type { Cancel, Clock } from "../../src/clock.ts";
+import type { Cancel, LoopClock } from "../../src/clock.ts";
 
 interface Timer {
   readonly dueMs: number;
   readonly fn: () => void;
 }
 
-export class FakeClock implements Clock {
+export class FakeClock implements LoopClock {
   #nowMs: number;
   #wallOriginMs: number;
   readonly #timers = new Set<Timer>();
@@ -40,6 +40,11 @@ export class FakeClock implements Clock {
     const timer = { dueMs: this.#nowMs + delayMs, fn };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
+  }
+
+  /** Fires with the next move, even one of 0 ms. */
+  soon(fn: () => void): void {
+    this.after(0, fn);
   }
 
   /** Moves both clocks on, firing what becomes due. */

@@ -2,10 +2,12 @@
  * The three programs as subprocesses: from source, or the executables that the environment names.
  *
  * DISTRIBUTOR_DIST, a folder as `deno task compile` makes it, replaces `deno run`, so that the same
- * tests hold for what is compiled. From source they run with the permissions of their tasks.
+ * tests hold for what is compiled: with TMPDIR in `data`, since executables touch that and `config`
+ * and hardly anything else. From source they run with the permissions of their tasks.
  */
 
 import denoConfig from "../../deno.json" with { type: "json" };
+import { TestFolder } from "./data_folder.ts";
 import { eventually } from "./eventually.ts";
 
 export type ProgramName = "distributor" | "analyzer" | "generator";
@@ -31,7 +33,7 @@ export interface ProgramOptions {
   readonly clearEnv?: boolean;
 }
 
-/** Starts a program in the project's folder, an executable in the folder above TMPDIR. */
+/** Starts a program in the project's folder. */
 export function startProgram(
   name: ProgramName,
   args: readonly string[],
@@ -45,7 +47,7 @@ export function startProgram(
   return new Program(
     new Deno.Command(command!, {
       args: [...fixed, ...args],
-      cwd: DIST ? options.cwd ?? folderOfExecutables() : ROOT,
+      cwd: DIST && options.cwd || ROOT,
       clearEnv: DIST !== undefined && options.clearEnv === true,
       env: options.env ?? {},
       stdin: "null",
@@ -55,12 +57,15 @@ export function startProgram(
   );
 }
 
-/** Starts a distributor on a free port and waits until it listens. */
+/** Starts a distributor on a free port, with a data folder of its own, and waits until it listens. */
 export async function startDistributorProgram(
   args: readonly string[],
   options: ProgramOptions = {},
 ): Promise<{ program: Program; url: string }> {
-  const program = startProgram("distributor", ["--http-addr=127.0.0.1:0", ...args], options);
+  const folder = new TestFolder();
+  const flags = ["--http-addr=127.0.0.1:0", folder.flag];
+  const program = startProgram("distributor", [...flags, ...args], options);
+  program.onEnd = () => folder.remove();
   return { program, url: await program.url() };
 }
 
@@ -68,14 +73,6 @@ export async function startDistributorProgram(
 export function executableOf(name: ProgramName): string {
   const path = `${DIST}/${name}${Deno.build.os === "windows" ? ".exe" : ""}`;
   return path.startsWith("/") ? path : new URL(path, ROOT).pathname;
-}
-
-/**
- * Executables touch `data` and `config` in the folder they start in and hardly anything else: with
- * TMPDIR=FOLDER/data, what tests write to temporary files is theirs to read.
- */
-function folderOfExecutables(): string {
-  return (Deno.env.get("TMPDIR") ?? "/tmp/data").replace(/\/[^/]+\/?$/, "");
 }
 
 function commandOf(name: ProgramName): string[] {
@@ -93,6 +90,8 @@ export class Program {
   readonly #child: Deno.ChildProcess;
   readonly #ended: Promise<number>;
   #isRunning = true;
+  /** Called when it has ended. */
+  onEnd: () => void = () => {};
 
   constructor(child: Deno.ChildProcess) {
     this.#child = child;
@@ -100,6 +99,7 @@ export class Program {
     this.#ended = child.status.then(async ({ code }) => {
       this.#isRunning = false;
       await Promise.all(reading);
+      this.onEnd();
       return code;
     });
   }

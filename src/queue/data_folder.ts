@@ -1,0 +1,157 @@
+/**
+ * The folder that a spool lives in: made, locked, and cleared of what is damaged.
+ *
+ * The lock is a file of its own, so that an offline look can ask for it without the database.
+ */
+
+import type { Clock } from "../clock.ts";
+import { StorageError } from "./storage_error.ts";
+
+const DATABASE = "spool.db";
+const LOCK = "spool.lock";
+const BALLAST = "spool.ballast";
+/** Its presence says that the database was found damaged while it was in use. */
+const DAMAGED = "spool.damaged";
+
+/** Paths inside a data folder. */
+export interface FolderPaths {
+  readonly database: string;
+  readonly wal: string;
+  readonly lock: string;
+  readonly ballast: string;
+  readonly damaged: string;
+}
+
+export function pathsIn(folder: string): FolderPaths {
+  const inside = (name: string) => `${folder}/${name}`;
+  return {
+    database: inside(DATABASE),
+    wal: inside(`${DATABASE}-wal`),
+    lock: inside(LOCK),
+    ballast: inside(BALLAST),
+    damaged: inside(DAMAGED),
+  };
+}
+
+/** Whether something is at a path. */
+export function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** What a process holds of a folder; gone with the process, however that ends. */
+export class DataFolder {
+  readonly path: string;
+  readonly paths: FolderPaths;
+  readonly #lock: Deno.FsFile;
+
+  /**
+   * Makes the folder if need be, and takes it for this process.
+   *
+   * @throws {StorageError} `locked` or `unusable`, with what to do
+   */
+  constructor(path: string) {
+    this.path = path;
+    this.paths = pathsIn(path);
+    try {
+      makeFolder(path);
+      this.#lock = Deno.openSync(this.paths.lock, { read: true, write: true, create: true });
+    } catch (error) {
+      throw unusable(path, error);
+    }
+    if (this.#lock.tryLockSync(true)) return;
+    this.#lock.close();
+    throw inUse(path);
+  }
+
+  /** Notes that the database is damaged, so that the next start does not trip over it again. */
+  markDamaged(): void {
+    try {
+      Deno.writeTextFileSync(this.paths.damaged, "");
+    } catch {
+      // The next start then finds out by itself, or marks it once more.
+    }
+  }
+
+  /** Whether the database was found damaged, or is none: SQLite would delete its log. */
+  get isDamaged(): boolean {
+    const { damaged, database } = this.paths;
+    return exists(damaged) || (exists(database) && !isDatabase(database));
+  }
+
+  /** Renames database and log together, which stay readable as a pair; returns their new paths. */
+  setAside(clock: Clock): string[] {
+    const stamp = new Date(clock.wallMs()).toISOString().replaceAll(/[:.]/g, "");
+    let base = `${this.paths.database}.corrupt-${stamp}`;
+    for (let n = 2; exists(base) || exists(`${base}-wal`); n++) {
+      base = `${this.paths.database}.corrupt-${stamp}-${n}`;
+    }
+    const moved: string[] = [];
+    const { database, wal, damaged } = this.paths;
+    for (const [from, to] of [[wal, `${base}-wal`], [database, base]] as const) {
+      if (!exists(from)) continue;
+      Deno.renameSync(from, to);
+      moved.push(to);
+    }
+    if (exists(damaged)) Deno.removeSync(damaged);
+    return moved.reverse();
+  }
+
+  /** Gives the folder back. */
+  release(): void {
+    this.#lock.close();
+  }
+}
+
+/** The refusal of a folder that another process has. */
+export function inUse(path: string): StorageError {
+  return new StorageError(
+    "locked",
+    `Cannot use data folder ${JSON.stringify(path)}: another distributor runs on it; ` +
+      "stop that one, or choose another folder with --data-dir",
+  );
+}
+
+/** The refusal of a folder that does not serve, with the system's reason. */
+export function unusable(path: string, error: unknown): StorageError {
+  if (error instanceof StorageError) return error;
+  const { message } = error as Error;
+  return new StorageError(
+    "unusable",
+    `Cannot use data folder ${JSON.stringify(path)}: ${message.split("\n", 1)[0]}; ` +
+      "make it a folder that this user may write to, or choose another with --data-dir",
+    { cause: error },
+  );
+}
+
+const MAGIC = "SQLite format 3\0";
+
+/** An empty file is one too. */
+function isDatabase(path: string): boolean {
+  using file = Deno.openSync(path, { read: true });
+  const start = new Uint8Array(MAGIC.length);
+  const read = file.readSync(start);
+  return read === null || new TextDecoder().decode(start) === MAGIC;
+}
+
+function makeFolder(path: string): void {
+  if (exists(path)) {
+    if (Deno.statSync(path).isDirectory) return;
+    throw new Error("it is not a folder");
+  }
+  Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  syncFolder(path);
+  syncFolder(`${path}/..`);
+}
+
+/** Makes names in a folder survive a power loss. */
+function syncFolder(path: string): void {
+  if (Deno.build.os === "windows") return;
+  using folder = Deno.openSync(path, { read: true });
+  folder.syncSync();
+}

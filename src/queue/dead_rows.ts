@@ -1,0 +1,254 @@
+/**
+ * Dead letters in the database: listed without their bytes, replayed and deleted piece by piece.
+ *
+ * A replay moves them into new groups at the end of the spool, in transactions of bounded size, so
+ * that it takes neither memory nor room for all at once.
+ */
+
+import type { StatementSync } from "node:sqlite";
+import { type Packet, packetBytes, type PacketRef } from "../packet.ts";
+import type { DeadLetterInfo, DeadReason, Selection, Verdict } from "./dead_letter.ts";
+import type { Totals } from "./group_rows.ts";
+import type { RowDoors } from "./spool_database.ts";
+
+export interface DeadRow {
+  readonly ref: PacketRef;
+  readonly packet: Packet;
+  readonly verdict: Verdict;
+  /** RFC 3339. */
+  readonly since: string;
+  /** Failed attempts, all told. */
+  readonly attempts: number;
+}
+
+/** A dead letter as a row has it, but for its bytes. */
+export interface DeadLetterRow extends DeadLetterInfo {
+  /** Orders them; unique. */
+  readonly key: number;
+  readonly multiline: boolean;
+}
+
+/** A dead letter with its bytes. */
+export interface DeadLetterData extends DeadLetterRow {
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** Of one transaction of a replay or a deletion. */
+const MAX_PART_ROWS = 256;
+const MAX_PART_BYTES = 4 << 20;
+
+const INFO =
+  "key, packet_id, reason, analyzer, detail, attempts, since, messages, bytes, multiline";
+
+export class DeadRows {
+  readonly #database: RowDoors;
+  /** Takes dead letters back among the packets, inside a transaction. */
+  readonly #revive: (letters: readonly DeadLetterData[]) => () => void;
+  readonly #totals = new Map<string, Totals>();
+  readonly #statements: Record<"insert" | "delete" | "byKey" | "byId" | "next", StatementSync>;
+
+  constructor(
+    database: RowDoors,
+    revive: (letters: readonly DeadLetterData[]) => () => void,
+  ) {
+    this.#database = database;
+    this.#revive = revive;
+    this.#statements = {
+      insert: database.prepare(
+        `INSERT INTO dead (packet_id, reason, analyzer, detail, attempts, since, messages, bytes,
+          multiline, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ),
+      delete: database.prepare("DELETE FROM dead WHERE key = ?"),
+      byKey: database.prepare(`SELECT ${INFO}, data FROM dead WHERE key = ?`),
+      byId: database.prepare("SELECT key FROM dead WHERE packet_id = ? ORDER BY key"),
+      next: database.prepare(
+        `SELECT key FROM dead WHERE key > ? AND (?2 IS NULL OR reason = ?2)
+          ORDER BY key LIMIT ${MAX_PART_ROWS}`,
+      ),
+    };
+    for (const { reason, ...totals } of this.#countAll()) this.#totals.set(reason, totals);
+  }
+
+  /** How many there are, of one reason or of all. */
+  totals(reason?: DeadReason): Totals {
+    const sum = { packets: 0, messages: 0, bytes: 0 };
+    for (const [of, totals] of this.#totals) {
+      if (reason === undefined || of === reason) add(sum, totals, 1);
+    }
+    return sum;
+  }
+
+  /** One page, oldest first. */
+  list({ offset, limit, reason }: { offset: number; limit: number; reason?: DeadReason }) {
+    return this.#database.read(() =>
+      this.#database.prepare(
+        `SELECT ${INFO} FROM dead WHERE (?1 IS NULL OR reason = ?1)
+          ORDER BY key LIMIT ?2 OFFSET ?3`,
+      ).all(reason ?? null, limit, offset).map(toInfo)
+    );
+  }
+
+  /** The dead letter of a packet id, the oldest if there are several. */
+  get(id: string): DeadLetterData | undefined {
+    return this.#database.read(() => {
+      const row = this.#statements.byId.get(id);
+      return row && this.#byKey(row["key"] as number);
+    });
+  }
+
+  /**
+   * Queues what a selection names (all, if nothing) again; returns what that was.
+   *
+   * @throws {StorageError} `full` or `failed`; what came before is replayed
+   */
+  replay(selection: Selection): Totals {
+    return this.#takeEach(selection, (letters) => this.#revive(letters));
+  }
+
+  /** Deletes what a selection names (all, if nothing) for good; returns what that was. */
+  delete(selection: Selection): Totals {
+    return this.#takeEach(selection, () => () => {});
+  }
+
+  /** Writes dead letters, inside a transaction. */
+  insert(rows: readonly DeadRow[]): void {
+    for (const { packet, verdict, since, attempts } of rows) {
+      const { reason, analyzer, detail } = verdict;
+      this.#statements.insert.run(
+        ...[packet.id, reason, analyzer, detail, attempts, since],
+        ...[packet.messages, packet.bytes, Number(packet.multiline), packetBytes(packet)],
+      );
+    }
+  }
+
+  /** They are committed. */
+  inserted(rows: readonly DeadRow[]): void {
+    for (const { packet, verdict } of rows) {
+      this.#count(
+        verdict.reason,
+        { packets: 1, messages: packet.messages, bytes: packet.bytes },
+        1,
+      );
+    }
+  }
+
+  /** All, oldest first, one at a time. */
+  *all(): Generator<DeadLetterData> {
+    for (const keys of this.#keysFrom({})) for (const key of keys) yield this.#byKey(key)!;
+  }
+
+  #takeEach(
+    selection: Selection,
+    write: (letters: readonly DeadLetterData[]) => () => void,
+  ): Totals {
+    const taken = { packets: 0, messages: 0, bytes: 0 };
+    for (const keys of this.#keysFrom(selection)) {
+      for (let at = 0; at < keys.length;) {
+        const letters = this.#part(keys, at, selection.reason);
+        at += letters.looked;
+        this.#take(letters.found, write);
+        for (const letter of letters.found) add(taken, { ...letter, packets: 1 }, 1);
+      }
+    }
+    return taken;
+  }
+
+  #take(
+    letters: readonly DeadLetterData[],
+    write: (letters: readonly DeadLetterData[]) => () => void,
+  ): void {
+    if (letters.length === 0) return;
+    const committed = this.#database.change(() => {
+      for (const { key } of letters) this.#statements.delete.run(key);
+      return write(letters);
+    });
+    committed();
+    for (const letter of letters) this.#count(letter.reason, { ...letter, packets: 1 }, -1);
+    this.#database.checkpointIfDue();
+  }
+
+  /** The letters of the keys from `at` on, as many as one transaction takes. */
+  #part(keys: readonly number[], at: number, reason: DeadReason | undefined) {
+    const found: DeadLetterData[] = [];
+    let looked = 0;
+    let bytes = 0;
+    while (at + looked < keys.length && looked < MAX_PART_ROWS && bytes < MAX_PART_BYTES) {
+      const letter = this.#database.read(() => this.#byKey(keys[at + looked]!));
+      looked++;
+      if (!letter || (reason !== undefined && letter.reason !== reason)) continue;
+      found.push(letter);
+      bytes += letter.bytes;
+    }
+    return { found, looked };
+  }
+
+  /** Keys of a selection, by ids, then oldest first. */
+  *#keysFrom({ ids, reason }: Selection): Generator<number[]> {
+    if (ids) {
+      for (const id of new Set(ids)) {
+        yield this.#database.read(() => this.#statements.byId.all(id)).map(keyOf);
+      }
+      return;
+    }
+    let after = Number.MIN_SAFE_INTEGER;
+    for (;;) {
+      const rows = this.#database.read(() => this.#statements.next.all(after, reason ?? null));
+      if (rows.length === 0) return;
+      after = keyOf(rows.at(-1)!);
+      yield rows.map(keyOf);
+    }
+  }
+
+  #byKey(key: number): DeadLetterData | undefined {
+    const row = this.#statements.byKey.get(key);
+    return row && { ...toInfo(row), data: row["data"] as Uint8Array<ArrayBuffer> };
+  }
+
+  #countAll() {
+    return this.#database.prepare(
+      `SELECT reason, count(*) AS packets, sum(messages) AS messages, sum(bytes) AS bytes
+        FROM dead GROUP BY reason`,
+    ).all() as unknown as (Totals & { reason: string })[];
+  }
+
+  #count(reason: string, totals: Totals, sign: 1 | -1): void {
+    const sum = this.#totals.get(reason);
+    if (sum) add(sum, totals, sign);
+    else this.#totals.set(reason, { ...zero(), ...pick(totals) });
+  }
+}
+
+type Row = Record<string, unknown>;
+
+function keyOf(row: Row): number {
+  return row["key"] as number;
+}
+
+function toInfo(row: Row): DeadLetterRow {
+  return {
+    key: row["key"] as number,
+    packetId: row["packet_id"] as string,
+    reason: row["reason"] as DeadReason,
+    analyzer: row["analyzer"] as string,
+    detail: row["detail"] as string,
+    attempts: row["attempts"] as number,
+    since: row["since"] as string,
+    messages: row["messages"] as number,
+    bytes: row["bytes"] as number,
+    multiline: row["multiline"] === 1,
+  };
+}
+
+function zero(): Totals {
+  return { packets: 0, messages: 0, bytes: 0 };
+}
+
+function pick({ packets, messages, bytes }: Totals): Totals {
+  return { packets, messages, bytes };
+}
+
+function add(sum: Totals, { packets, messages, bytes }: Totals, sign: 1 | -1): void {
+  sum.packets += sign * packets;
+  sum.messages += sign * messages;
+  sum.bytes += sign * bytes;
+}

@@ -1,0 +1,124 @@
+/**
+ * A data folder looked into while no distributor runs on it. Writes nothing there.
+ *
+ * SQLite wants a lock and shared memory to read a log, and tidies up when it closes. Its VFS
+ * without locks reads the log all the same, and cannot write through a read-only file; that nobody
+ * else has the folder, our own lock says.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import { exists, inUse, pathsIn, unusable } from "./data_folder.ts";
+import { DeadRows } from "./dead_rows.ts";
+import { GroupRows, type LoadedGroup, type Totals } from "./group_rows.ts";
+import { ask, type RowDoors } from "./spool_database.ts";
+import { checkForm } from "./spool_form.ts";
+import { StorageError } from "./storage_error.ts";
+
+/** Findings of an integrity check, at most. */
+const MAX_FINDINGS = 100;
+
+export class OfflineSpool {
+  /** Not settled. */
+  readonly found: Totals;
+  readonly dead: DeadRows;
+  readonly #database: DatabaseSync;
+  readonly #groups: GroupRows;
+  readonly #lock: Deno.FsFile | undefined;
+
+  /** @throws {StorageError} `locked` while a distributor runs on it, `unusable` if it has no spool */
+  constructor(folder: string) {
+    this.#lock = takeLock(folder);
+    let database: DatabaseSync | undefined;
+    try {
+      database = openReadOnly(folder);
+      checkForm(database);
+      const doors = readOnlyDoors(database);
+      this.#database = database;
+      this.#groups = new GroupRows(doors);
+      this.found = this.#groups.open();
+      this.dead = new DeadRows(doors, () => refuse());
+    } catch (error) {
+      if (database) closeUntouched(database);
+      this.#lock?.close();
+      throw unusable(folder, error);
+    }
+  }
+
+  /** All groups, oldest first, one at a time. */
+  *groups(): Generator<LoadedGroup> {
+    let group = this.#groups.read(0);
+    for (; group; group = this.#groups.read(group.group)) yield group;
+  }
+
+  /** What SQLite finds wrong with the file, one line each. */
+  integrity(): string[] {
+    const rows = this.#database.prepare(`PRAGMA integrity_check(${MAX_FINDINGS})`).all();
+    return rows.map((row) => String(Object.values(row)[0])).filter((line) => line !== "ok");
+  }
+
+  close(): void {
+    closeUntouched(this.#database);
+    this.#lock?.close();
+  }
+}
+
+/** Shared with other offline looks; none where no distributor has ever run. */
+function takeLock(folder: string): Deno.FsFile | undefined {
+  const { lock, database } = pathsIn(folder);
+  try {
+    if (!exists(database)) throw new Error("there is no spool in it");
+    if (!exists(lock)) return undefined;
+    const file = Deno.openSync(lock, { read: true });
+    if (file.tryLockSync(false)) return file;
+    file.close();
+  } catch (error) {
+    throw new StorageError(
+      "unusable",
+      `Cannot look into data folder ${JSON.stringify(folder)}: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  throw inUse(folder);
+}
+
+function openReadOnly(folder: string): DatabaseSync {
+  const { database, wal } = pathsIn(folder);
+  const url = new URL("file:");
+  url.pathname = Deno.realPathSync(database);
+  const hasLog = exists(wal) && Deno.statSync(wal).size > 0;
+  // Without a log to read there must none be made either.
+  url.search = hasLog ? "?mode=ro&vfs=unix-none" : "?mode=ro&immutable=1";
+  const opened = new DatabaseSync(url.href, { readOnly: true });
+  if (hasLog) ask(opened, "locking_mode = EXCLUSIVE");
+  return opened;
+}
+
+/**
+ * Closing writes the log back, which fails on a read-only file and leaves all as it is. A log
+ * without a single transaction has nothing to write, and SQLite would delete it: then the
+ * connection ends with the process.
+ */
+const leftOpen: DatabaseSync[] = [];
+
+function closeUntouched(database: DatabaseSync): void {
+  try {
+    const row = database.prepare("PRAGMA wal_checkpoint(NOOP)").get();
+    if (row?.["log"] === 0) return void leftOpen.push(database);
+  } catch {
+    // Too damaged to say; then closing has nothing it could write back either.
+  }
+  database.close();
+}
+
+function readOnlyDoors(database: DatabaseSync): RowDoors {
+  return {
+    prepare: (sql) => database.prepare(sql),
+    read: (ask) => ask(),
+    change: refuse,
+    checkpointIfDue: refuse,
+  };
+}
+
+function refuse(): never {
+  throw new Error("Cannot write to a spool that is only looked into");
+}

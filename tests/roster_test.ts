@@ -1,0 +1,125 @@
+import { assertEquals } from "@std/assert";
+import type { AnalyzerConfig } from "../src/analyzer.ts";
+import { DEFAULT_HEALTH } from "../src/health.ts";
+import { Registry } from "../src/registry.ts";
+import { Roster, type RosterEntry, type RosterStore } from "../src/roster.ts";
+import { FakeClock } from "./support/fake_clock.ts";
+
+const A = { id: "a", url: "http://a", weight: 4 };
+const B = { id: "b", url: "http://b", weight: 3 };
+
+/** What is written down, as a database would have it. */
+class FakeStore implements RosterStore {
+  readonly entries = new Map<string, RosterEntry>();
+  file: readonly AnalyzerConfig[] = [];
+  writes = 0;
+  isBroken = false;
+
+  load(): RosterEntry[] {
+    return [...this.entries.values()];
+  }
+
+  put(entry: RosterEntry): void {
+    if (this.isBroken) throw new Error("disk full");
+    this.writes++;
+    this.entries.set(entry.id, entry);
+  }
+
+  remove(id: string): void {
+    this.writes++;
+    this.entries.delete(id);
+  }
+
+  loadFile(): readonly AnalyzerConfig[] {
+    return this.file;
+  }
+
+  saveFile(file: readonly AnalyzerConfig[]): void {
+    this.file = file;
+  }
+}
+
+/** A distributor's start over a store, with what the config file says. */
+function start(store: RosterStore | undefined, file: readonly AnalyzerConfig[] = []) {
+  const events: string[] = [];
+  const say = (event: string) => void events.push(event);
+  const log = { debug: say, info: say, warn: say, error: say, flush: () => {} };
+  const registry = new Registry(
+    { health: DEFAULT_HEALTH, maxLoad: () => 1000 },
+    { clock: new FakeClock(), random: () => 0.5, log },
+  );
+  const roster = new Roster(registry, { store, log });
+  roster.restore();
+  roster.takeOver(file);
+  const list = () =>
+    [...registry.analyzers].map(({ id, url, weight, paused }) => ({ id, url, weight, paused }));
+  return { registry, roster, list, events };
+}
+
+const settled = () => Promise.resolve();
+
+Deno.test("roster brings back what was registered, changed and paused over the API", async () => {
+  const store = new FakeStore();
+  const { registry } = start(store);
+  registry.put(A);
+  registry.put(B);
+  registry.update(registry.get("b")!, { weight: 7, paused: true });
+  await settled();
+  assertEquals(start(store).list(), [{ ...A, paused: false }, { ...B, weight: 7, paused: true }]);
+});
+
+Deno.test("roster forgets what was removed, and follows one that moves", async () => {
+  const store = new FakeStore();
+  const { registry } = start(store);
+  registry.put(A);
+  registry.put(B);
+  registry.remove("a");
+  registry.put({ ...B, url: "http://elsewhere" });
+  await settled();
+  assertEquals(start(store).list(), [{ ...B, url: "http://elsewhere", paused: false }]);
+});
+
+Deno.test("roster takes from the config file what it says otherwise than before, and only that", async () => {
+  const store = new FakeStore();
+  const first = start(store, [A, B]);
+  first.registry.update(first.registry.get("a")!, { weight: 9 });
+  first.registry.remove("b");
+  await settled();
+  const unchanged = start(store, [A, B]);
+  assertEquals(unchanged.list(), [{ ...A, weight: 9, paused: false }], "the API's changes stay");
+  const changed = start(store, [{ ...A, weight: 5 }, { ...B, weight: 1 }]);
+  assertEquals(changed.list().map(({ weight }) => weight), [5, 1], "the file's changes win");
+  await settled();
+  assertEquals(start(store, [B]).list().map(({ id }) => id), ["b"], "as does what it leaves out");
+});
+
+Deno.test("roster.takeOver() applies a file that was read again", () => {
+  const { roster, list } = start(undefined, [A]);
+  roster.takeOver([{ ...A, weight: 5 }, B]);
+  assertEquals(list().map(({ id, weight }) => [id, weight]), [["a", 5], ["b", 3]]);
+  roster.takeOver([]);
+  assertEquals(list(), []);
+});
+
+Deno.test("roster writes nothing for a change of health", async () => {
+  const store = new FakeStore();
+  const { registry } = start(store);
+  registry.put(A);
+  await settled();
+  const { writes } = store;
+  for (let i = 0; i < 3; i++) {
+    registry.probed(registry.get("a")!, { ok: false, detail: "refused", batches: false });
+  }
+  await settled();
+  assertEquals([registry.get("a")!.health.state, store.writes], ["ejected", writes]);
+});
+
+Deno.test("roster says so when a change could not be written down, and goes on", async () => {
+  const store = new FakeStore();
+  const { registry, events } = start(store);
+  store.isBroken = true;
+  registry.put(A);
+  await settled();
+  assertEquals(events.at(-1), "analyzers not written down: a restart will not know of this change");
+  assertEquals(registry.size, 1);
+});
