@@ -3,12 +3,17 @@
  * made by `deno task compile`, and there these tests run.
  */
 
-import { assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
+import { VERSION } from "../src/version.ts";
 import { compileEntry, hostTarget } from "../tools/compile.ts";
 import { PROGRAM_NAMES, PROGRAMS } from "../tools/programs.ts";
+import { Agent, makePacket } from "./support/agent.ts";
+import { assertConserved } from "./support/conservation.ts";
+import { TestFolder } from "./support/data_folder.ts";
 import { launchOf, readStages } from "./support/deployment.ts";
 import { readYaml, type Yaml } from "./support/documents.ts";
 import { eventually } from "./support/eventually.ts";
+import { Fleet } from "./support/fleet.ts";
 import { DIST, executableOf, type Program, startProgram } from "./support/program.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -256,5 +261,85 @@ Deno.test({
     assertEquals(await demo.stop("generator"), 0);
     assertEquals(await demo.stop("distributor"), 0);
     for (const name of Object.keys(weights)) assertEquals(await demo.stop(name), 0);
+  },
+});
+
+Deno.test({
+  name: "executables: kill -9 loses nothing that was accepted",
+  ignore,
+  fn: async () => {
+    using folder = new TestFolder();
+    const address = `127.0.0.1:${freePort()}`;
+    const flags = [`--http-addr=${address}`, folder.flag];
+    const agent = new Agent(`http://${address}`);
+    const fleet = new Fleet();
+    const { url: analyzerUrl } = await fleet.add("a", 1, {
+      batches: false,
+      faults: { latency: 20 },
+    });
+    for (let round = 0; round < 3; round++) {
+      await using program = startProgram("distributor", flags);
+      const url = await program.url();
+      if (round === 0) await register(url, analyzerUrl);
+      await agent.sendAll(Array.from({ length: 200 }, (_, i) => makePacket(`p-${round}-${i}`)));
+      program.signal("SIGKILL");
+      await program.exits();
+    }
+    await using program = startProgram("distributor", flags);
+    await program.url();
+    await eventually(() => fleet.seen().size >= agent.acknowledged.size, {
+      name: "all that was accepted has arrived",
+      timeoutMs: 20_000,
+    });
+    assertEquals(agent.acknowledged.size, 600);
+    assertConserved({ agent, seen: fleet.seen(), dead: [], queued: 0 });
+    program.signal("SIGTERM");
+    assertEquals((await program.exits()).code, 0);
+    await fleet.close();
+  },
+});
+
+async function register(url: string, analyzerUrl: string): Promise<void> {
+  const response = await fetch(`${url}/api/v1/analyzers`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ id: "a", url: analyzerUrl, weight: 1 }),
+  });
+  assertEquals([response.status, (await response.json()).status], [201, "created"]);
+}
+
+Deno.test({
+  name: "executables: a dry run of the release makes files that install.sh installs",
+  ignore,
+  fn: async () => {
+    const dryRun = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "release", "--dry-run"],
+      cwd: ROOT,
+    }).output();
+    const said = new TextDecoder().decode(new Uint8Array([...dryRun.stdout, ...dryRun.stderr]));
+    assertEquals(dryRun.code, 0, said);
+    const release = new URL("dist/release/", ROOT);
+    const names = [...Deno.readDirSync(release)].map(({ name }) => name);
+    for (
+      const name of ["SHA256SUMS", "NOTES.md", "install.sh", `distributor-${VERSION}.cdx.json`]
+    ) {
+      assert(names.includes(name), `${name} is not among ${names}`);
+    }
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      (request) =>
+        Deno.readFile(new URL(`.${new URL(request.url).pathname}`, release))
+          .then((bytes) => new Response(bytes)),
+    );
+    using folder = new Folder();
+    const url = `http://127.0.0.1:${server.addr.port}`;
+    const installed = await new Deno.Command("sh", {
+      args: ["dist/release/install.sh", "--from", url, "--to", `${folder.path}/bin`],
+      cwd: ROOT,
+    }).output();
+    assertEquals(installed.code, 0, new TextDecoder().decode(installed.stderr));
+    const lines = new TextDecoder().decode(installed.stdout).trim().split("\n");
+    assertEquals(lines.length, 3);
+    assertMatch(lines[0]!, new RegExp(`^installed distributor ${VERSION} \\([0-9a-f]{7,}`));
   },
 });

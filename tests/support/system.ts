@@ -57,7 +57,7 @@ export class System {
   #stopped = false;
 
   constructor(flags: readonly string[], subject?: Subject) {
-    this.#subject = subject ?? this.#startHere([...systemFlags(flags), this.folder.flag]);
+    this.#subject = subject ?? this.#startHere([this.folder.flag, ...systemFlags(flags)]);
     this.agent = new Agent(this.url);
   }
 
