@@ -140,7 +140,14 @@ Deno.test("distributor spool export and check run as programs, with exit codes",
   const exporting = startProgram("distributor", ["spool", "export", "--data-dir", folder.path]);
   assertEquals((await exporting.exits()).code, 0);
   assertEquals(exporting.stdout.length, 3);
-  const checking = startProgram("distributor", ["spool", "check", "--data-dir=/proc"]);
+  const spool = openSpool(folder.path);
+  assertEquals([spool.found.packets, spool.dead.totals().packets], [3, 1]);
+  spool.close();
+  const checking = startProgram("distributor", [
+    "spool",
+    "check",
+    `--data-dir=${folder.path}/none`,
+  ]);
   assertEquals((await checking.exits()).code, 1);
   assertStringIncludes(checking.stderr.join("\n"), "there is no spool in it");
   const wrong = startProgram("distributor", ["spool", "mend"]);

@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../clock.ts";
-import { StorageError } from "./storage_error.ts";
+import { faultOf, StorageError } from "./storage_error.ts";
 
 const DATABASE = "spool.db";
 const LOCK = "spool.lock";
@@ -127,6 +127,29 @@ export function unusable(path: string, error: unknown): StorageError {
       "make it a folder that this user may write to, or choose another with --data-dir",
     { cause: error },
   );
+}
+
+/** A fault of opening, in one line with what to do; a bug stays as it is. */
+export function toOpenError(error: unknown, folder: string): unknown {
+  if (error instanceof StorageError) return error;
+  switch (faultOf(error)) {
+    case "full":
+      return new StorageError(
+        "full",
+        `Cannot open the spool in ${JSON.stringify(folder)}: the disk is full; free some room`,
+        { cause: error },
+      );
+    case "failed":
+      return new StorageError(
+        "failed",
+        `Cannot open the spool in ${JSON.stringify(folder)}: ${(error as Error).message}`,
+        { cause: error },
+      );
+    default:
+      return error instanceof TypeError || error instanceof RangeError
+        ? error
+        : unusable(folder, error);
+  }
 }
 
 const MAGIC = "SQLite format 3\0";

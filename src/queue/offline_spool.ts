@@ -1,9 +1,9 @@
 /**
- * A data folder looked into while no distributor runs on it. Writes nothing there.
+ * A data folder looked into while no distributor runs on it. Changes nothing of what is there.
  *
  * SQLite wants a lock and shared memory to read a log, and tidies up when it closes. Its VFS
  * without locks reads the log all the same, and cannot write through a read-only file; that nobody
- * else has the folder, our own lock says.
+ * else has the folder, our own lock says. Choosing a VFS takes all permissions.
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -24,21 +24,25 @@ export class OfflineSpool {
   readonly #database: DatabaseSync;
   readonly #groups: GroupRows;
   readonly #lock: Deno.FsFile | undefined;
+  readonly #made: readonly string[];
 
   /** @throws {StorageError} `locked` while a distributor runs on it, `unusable` if it has no spool */
   constructor(folder: string) {
     this.#lock = takeLock(folder);
-    let database: DatabaseSync | undefined;
+    let opened: Opened | undefined;
     try {
-      database = openReadOnly(folder);
+      opened = openReadOnly(folder);
+      const { database, made } = opened;
       checkForm(database);
       const doors = readOnlyDoors(database);
       this.#database = database;
+      this.#made = made;
       this.#groups = new GroupRows(doors);
       this.found = this.#groups.open();
       this.dead = new DeadRows(doors, () => refuse());
     } catch (error) {
-      if (database) closeUntouched(database);
+      if (opened) closeUntouched(opened.database);
+      removeAll(opened?.made ?? []);
       this.#lock?.close();
       throw unusable(folder, error);
     }
@@ -58,6 +62,7 @@ export class OfflineSpool {
 
   close(): void {
     closeUntouched(this.#database);
+    removeAll(this.#made);
     this.#lock?.close();
   }
 }
@@ -81,16 +86,39 @@ function takeLock(folder: string): Deno.FsFile | undefined {
   throw inUse(folder);
 }
 
-function openReadOnly(folder: string): DatabaseSync {
+interface Opened {
+  readonly database: DatabaseSync;
+  /** Files that SQLite has made beside. */
+  readonly made: readonly string[];
+}
+
+function openReadOnly(folder: string): Opened {
   const { database, wal } = pathsIn(folder);
   const url = new URL("file:");
   url.pathname = Deno.realPathSync(database);
   const hasLog = exists(wal) && Deno.statSync(wal).size > 0;
   // Without a log to read there must none be made either.
   url.search = hasLog ? "?mode=ro&vfs=unix-none" : "?mode=ro&immutable=1";
-  const opened = new DatabaseSync(url.href, { readOnly: true });
-  if (hasLog) ask(opened, "locking_mode = EXCLUSIVE");
-  return opened;
+  try {
+    const opened = new DatabaseSync(url.href, { readOnly: true });
+    if (hasLog) ask(opened, "locking_mode = EXCLUSIVE");
+    return { database: opened, made: [] };
+  } catch (error) {
+    // What Deno makes of a URL unless all is permitted: the name of a file.
+    if (!/unable to open|requires .* access/i.test((error as Error).message)) throw error;
+  }
+  const made = [wal, `${database}-shm`].filter((path) => !exists(path));
+  return { database: new DatabaseSync(database, { readOnly: true }), made };
+}
+
+function removeAll(paths: readonly string[]): void {
+  for (const path of paths) {
+    try {
+      Deno.removeSync(path);
+    } catch {
+      // It is empty of packets, and the next start takes no notice of it.
+    }
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Log } from "../log.ts";
 import { type Packet, type PacketRef, revivePacket } from "../packet.ts";
 import { AnalyzerRows, MetaRows } from "./analyzer_rows.ts";
 import { Ballast } from "./ballast.ts";
-import { DataFolder, unusable } from "./data_folder.ts";
+import { DataFolder, toOpenError } from "./data_folder.ts";
 import { type DeadLetterData, type DeadRow, DeadRows } from "./dead_rows.ts";
 import {
   GroupRows,
@@ -24,7 +24,7 @@ import {
 } from "./group_rows.ts";
 import { GroupWriter } from "./packet_codec.ts";
 import { SpoolDatabase } from "./spool_database.ts";
-import { faultOf, StorageError } from "./storage_error.ts";
+import { StorageError } from "./storage_error.ts";
 
 export type { PacketRef } from "../packet.ts";
 export type { AnalyzerRow } from "./analyzer_rows.ts";
@@ -329,26 +329,4 @@ export class Spool {
 
 function isFull(error: unknown): boolean {
   return error instanceof StorageError && error.kind === "full";
-}
-
-function toOpenError(error: unknown, folder: string): unknown {
-  if (error instanceof StorageError) return error;
-  switch (faultOf(error)) {
-    case "full":
-      return new StorageError(
-        "full",
-        `Cannot open the spool in ${JSON.stringify(folder)}: the disk is full; free some room`,
-        { cause: error },
-      );
-    case "failed":
-      return new StorageError(
-        "failed",
-        `Cannot open the spool in ${JSON.stringify(folder)}: ${(error as Error).message}`,
-        { cause: error },
-      );
-    default:
-      return error instanceof TypeError || error instanceof RangeError
-        ? error
-        : unusable(folder, error);
-  }
 }

@@ -53,7 +53,10 @@ export class SpoolDatabase {
   /** @throws what the database says; {@link faultOf} tells what it means */
   constructor(options: DatabaseOptions) {
     this.#options = options;
-    this.maxWalBytes = Math.min(MAX_WAL_BYTES, Math.max(options.maxBytes / 8, PAGE_BYTES * 16));
+    this.maxWalBytes = Math.min(
+      MAX_WAL_BYTES,
+      Math.max(Math.floor(options.maxBytes / 8), PAGE_BYTES * 16),
+    );
     const database = new DatabaseSync(options.path);
     this.#database = database;
     try {

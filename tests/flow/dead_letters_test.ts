@@ -124,7 +124,10 @@ Deno.test("an order about dead letters must say which", async () => {
 });
 
 Deno.test("dead letters that fill the memory make the distributor unready, which says so", async () => {
-  const flags = ["--retry-interval=0", "--queue-bytes=64KiB", "--max-body=32KiB"];
+  const flags = [
+    ...["--durability=memory", "--retry-interval=0"],
+    ...["--queue-bytes=64KiB", "--max-body=32KiB"],
+  ];
   await using system = await startSystem({ weights: [1], flags });
   await system.fleet.get("analyzer1").faults.set({ rejectMessage: POISON, errorCode: 422 });
   const text = POISON + "x".repeat(3000);
