@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../clock.ts";
+import { type FileLock, tryLock } from "./file_lock.ts";
 import { faultOf, StorageError } from "./storage_error.ts";
 
 const DATABASE = "spool.db";
@@ -48,7 +49,7 @@ export function exists(path: string): boolean {
 export class DataFolder {
   readonly path: string;
   readonly paths: FolderPaths;
-  readonly #lock: Deno.FsFile;
+  readonly #lock: FileLock;
 
   /**
    * Makes the folder if need be, and takes it for this process.
@@ -58,15 +59,15 @@ export class DataFolder {
   constructor(path: string) {
     this.path = path;
     this.paths = pathsIn(path);
+    let lock: FileLock | undefined;
     try {
       makeFolder(path);
-      this.#lock = Deno.openSync(this.paths.lock, { read: true, write: true, create: true });
+      lock = tryLock(this.paths.lock, { exclusive: true });
     } catch (error) {
       throw unusable(path, error);
     }
-    if (this.#lock.tryLockSync(true)) return;
-    this.#lock.close();
-    throw inUse(path);
+    if (!lock) throw inUse(path);
+    this.#lock = lock;
   }
 
   /** Notes that the database is damaged, so that the next start does not trip over it again. */
@@ -169,7 +170,12 @@ function makeFolder(path: string): void {
   }
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   syncFolder(path);
-  syncFolder(`${path}/..`);
+  try {
+    syncFolder(`${path}/..`);
+  } catch (error) {
+    // Executables may not look at the folder around; they find theirs made, or make it but once.
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
 }
 
 /** Makes names in a folder survive a power loss. */

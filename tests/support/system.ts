@@ -1,7 +1,8 @@
 /**
  * The whole system on free ports: a distributor, a fleet of mock analyzers, an agent.
  *
- * Everything between them goes over HTTP, as between separate programs.
+ * Everything between them goes over HTTP, as between separate programs; and where executables are
+ * tested, the distributor is one.
  */
 
 import { assertEquals } from "@std/assert";
@@ -9,7 +10,7 @@ import type { MockAnalyzerOptions } from "../../analyzers/mock_analyzer.ts";
 import type { AnalyzerView } from "../../src/analyzer_view.ts";
 import { systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
-import { type Distributor, startDistributor } from "../../src/distributor.ts";
+import { startDistributor } from "../../src/distributor.ts";
 import type { Log, LogFields } from "../../src/log.ts";
 import type { MetricsView } from "../../src/metrics.ts";
 import { systemRandom } from "../../src/random.ts";
@@ -18,6 +19,8 @@ import { assertBalanced, assertConserved } from "./conservation.ts";
 import { TestFolder } from "./data_folder.ts";
 import { eventually } from "./eventually.ts";
 import { Fleet, type Seen } from "./fleet.ts";
+import { DIST } from "./program.ts";
+import { type LoggedEvent, startExecutable, type Subject } from "./subject.ts";
 
 export { eventually } from "./eventually.ts";
 
@@ -30,48 +33,54 @@ export interface SystemOptions {
   readonly analyzers?: MockAnalyzerOptions;
 }
 
-/** One event that the distributor logged. */
-export interface LoggedEvent {
-  readonly level: string;
-  readonly event: string;
-  readonly fields: LogFields;
-}
-
 /** Starts a distributor and its analyzers, and registers them. */
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const { weights = [], flags = [], analyzers } = options;
-  const system = new System(flags);
+  const system = new System(flags, DIST ? await startExecutable(systemFlags(flags)) : undefined);
   for (const [i, weight] of weights.entries()) {
     await system.join(`analyzer${i + 1}`, weight, analyzers);
   }
   return system;
 }
 
+function systemFlags(flags: readonly string[]): string[] {
+  return ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", ...flags];
+}
+
 export class System {
   readonly fleet = new Fleet();
   readonly folder = new TestFolder();
   readonly agent: Agent;
-  readonly events: LoggedEvent[] = [];
   /** Failures of the storage; a program would have ended. */
   readonly failures: Error[] = [];
-  readonly #distributor: Distributor;
+  readonly #subject: Subject;
   #stopped = false;
 
-  constructor(flags: readonly string[]) {
-    const args = ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", this.folder.flag, ...flags];
+  constructor(flags: readonly string[], subject?: Subject) {
+    this.#subject = subject ?? this.#startHere([this.folder.flag, ...systemFlags(flags)]);
+    this.agent = new Agent(this.url);
+  }
+
+  #startHere(args: readonly string[]): Subject {
     const config = readConfig({ args, env: () => undefined, readFile: () => undefined });
-    const log = recordingLog(this.events);
-    this.#distributor = startDistributor(config, {
+    const events: LoggedEvent[] = [];
+    const log = recordingLog(events);
+    const distributor = startDistributor(config, {
       clock: systemClock,
       random: systemRandom,
       log,
       onFailed: (error) => this.failures.push(error),
     });
-    this.agent = new Agent(this.url);
+    return { url: distributor.url, events: () => events, drain: () => distributor.drain() };
+  }
+
+  /** What the distributor has logged. */
+  get events(): readonly LoggedEvent[] {
+    return this.#subject.events();
   }
 
   get url(): string {
-    return this.#distributor.url;
+    return this.#subject.url;
   }
 
   /** Starts an analyzer and registers it. */
@@ -164,7 +173,7 @@ export class System {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    await this.#distributor.drain();
+    await this.#subject.drain();
     await this.fleet.close();
     this.folder.remove();
   }
