@@ -108,7 +108,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   registry.onWithdrawn((analyzer) => {
     if (analyzer.removed) delivery.forget(analyzer.url);
   });
-  const roster = new Roster(registry, { store: spool && storeIn(spool), log });
+  const roster = new Roster(registry, {
+    store: spool && storeIn(spool),
+    clock,
+    log,
+    onFailed: doors.onFailed,
+  });
   const ingestMetrics = new IngestMetrics();
   const metrics = () =>
     readMetrics(queue, {
@@ -134,12 +139,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       metrics,
       clock,
       unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
-      warnings: () => spool ? warningsOf(spool) : [],
+      warnings: () => warningsOf(queue, spool),
     },
     log,
   });
 
-  const server = new Server(app, { address: options.httpAddr, clock, log });
+  const server = listen();
   const prober = new Prober(registry, {
     intervalMs: options.healthCheckInterval,
     transitionMs: Math.min(TRANSITION_MS, options.healthCheckInterval),
@@ -158,6 +163,15 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     drain: () => drained ??= drain(),
   };
 
+  function listen(): Server {
+    try {
+      return new Server(app, { address: options.httpAddr, clock, log });
+    } catch (error) {
+      spool?.close();
+      throw error;
+    }
+  }
+
   async function drain(): Promise<Rest> {
     isOpen = false;
     queue.releaseDelayed(options.drainTimeout);
@@ -166,6 +180,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     prober.stop();
     queue.close();
     registry.close();
+    roster.close();
     await settled(workers, clock);
     delivery.close();
     await server.close();
@@ -174,10 +189,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   }
 }
 
-/** What happened to the spool that nobody can undo but an operator. */
-function warningsOf({ setAside, lost }: Spool): string[] {
+/** What nobody can see to but an operator. */
+function warningsOf(queue: PacketQueue, spool: Spool | undefined): string[] {
+  const { setAside = [], lost = { packets: 0 } } = spool ?? {};
   const warnings = setAside.map((file) => `a damaged spool was set aside: ${file}`);
   if (lost.packets > 0) warnings.push(`${lost.packets} damaged packets were put aside`);
+  if (queue.manyDeadLetters) warnings.push(queue.manyDeadLetters);
   return warnings;
 }
 

@@ -45,6 +45,10 @@ export function exists(path: string): boolean {
   }
 }
 
+function sizeOf(path: string): number {
+  return exists(path) ? Deno.statSync(path).size : 0;
+}
+
 /** What a process holds of a folder; gone with the process, however that ends. */
 export class DataFolder {
   readonly path: string;
@@ -82,7 +86,35 @@ export class DataFolder {
   /** Whether the database was found damaged, or is none: SQLite would delete its log. */
   get isDamaged(): boolean {
     const { damaged, database } = this.paths;
-    return exists(damaged) || (exists(database) && !isDatabase(database));
+    if (exists(damaged)) return true;
+    return exists(database) ? !isDatabase(database) || this.#isLogAlone() : this.#isLogAlone();
+  }
+
+  /** A log without a database is what is left of one; SQLite would delete it. */
+  #isLogAlone(): boolean {
+    return sizeOf(this.paths.database) === 0 && sizeOf(this.paths.wal) > 0;
+  }
+
+  /** Gives up the room kept for a full disk; whether there was any. */
+  removeBallast(): boolean {
+    if (!exists(this.paths.ballast)) return false;
+    Deno.removeSync(this.paths.ballast);
+    return true;
+  }
+
+  /** Keeps damaged bytes in a file of a name that is not taken; returns its path. */
+  keepDamaged(name: string, bytes: Uint8Array): string {
+    let path = `${this.path}/${name}.bin`;
+    for (let n = 2; exists(path); n++) path = `${this.path}/${name}-${n}.bin`;
+    using file = Deno.openSync(path, { write: true, createNew: true });
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+    file.syncSync();
+    return path;
+  }
+
+  /** Makes the names of the files in it durable. */
+  sync(): void {
+    syncFolder(this.path);
   }
 
   /** Renames database and log together, which stay readable as a pair; returns their new paths. */

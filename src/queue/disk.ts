@@ -4,12 +4,13 @@
  *   accept ─▶ group ─commit─▶ spool ─fits─▶ window (memory) ─▶ channel …
  *               │ sync           └─else─▶ waits, unread ─feed─▶ window
  *               └─▶ kept: the 202 goes out
- * Always true: a packet is removed from disk only after it was delivered, or with its dead letter;
- * what waits unread is younger than everything in the window, replays apart.
+ * Always true: a packet is removed from disk only after it was delivered, or with its dead letter; a
+ * group goes straight into the window only while nothing waits unread, so that reading on from the
+ * last group that went there finds all that does.
  */
 
 import type { Channel } from "../channel.ts";
-import type { Cancel, LoopClock } from "../clock.ts";
+import { type Cancel, type LoopClock, sleep } from "../clock.ts";
 import { ApiError } from "../errors.ts";
 import { failpoint } from "../failpoint.ts";
 import type { Log } from "../log.ts";
@@ -23,18 +24,24 @@ import { type DeadRow, type Spool, StorageError, type StoredPacket, type Totals 
 /** What one commit takes together, at most. */
 const GROUP_PACKETS = 256;
 const GROUP_BYTES = 4 * 1024 * 1024;
+/** What is written before others get a turn, at most. */
+const WRITE_BYTES = 8 * 1024 * 1024;
 /** What is read back in one go: the event loop waits for it. */
 const FEED_BYTES = 1024 * 1024;
 /** Settled packets wait this long for a commit that is due anyway. */
 const SETTLE_MS = 5;
-/** A disk that was full is tried again after this long. */
+/** A disk that was full is asked again after this long. */
 const FULL_MS = 500;
+/** The last commit, at the end, is waited for this long. */
+const FINISH_MS = 1000;
+/** Of what packets may take of the disk, this part held by dead letters is worth a warning. */
+const DEAD_WARNING_PART = 1 / 2;
 /** The rest of the memory is for bodies that are coming in, and for those being committed. */
 const WINDOW_PART = 1 / 2;
 
 /** What the queue needs of the spool. */
 export type SpoolPart =
-  & Pick<Spool, "found" | "hasRoom" | "commit" | "sync" | "load" | "close">
+  & Pick<Spool, "found" | "arrivalsMaxBytes" | "hasRoom" | "commit" | "sync" | "load" | "close">
   & {
     readonly dead: Pick<Spool["dead"], "totals" | "list" | "get" | "replayParts" | "deleteParts">;
   };
@@ -57,6 +64,12 @@ class Group {
     this.packets.push(packet);
     this.bytes += memoryBytes(packet);
   }
+
+  refuse(error: ApiError): void {
+    // Nobody may be waiting for it any more.
+    this.kept.promise.catch(() => {});
+    this.kept.reject(error);
+  }
 }
 
 export class DiskQueue implements PacketQueue {
@@ -66,24 +79,29 @@ export class DiskQueue implements PacketQueue {
   readonly #window: MemoryQueue;
   readonly #windowBytes: number;
   readonly #groupPackets: number;
+  readonly #groupBytes: number;
   /** Let in and not yet committed; the last group is still open. */
   #forming: Group[] = [];
+  #formingBytes = 0;
   #settled: PacketRef[] = [];
   #dead: DeadRow[] = [];
   /** The newest group that has been in the window, or has nothing left to read. */
   #cursor = 0;
-  #isRunning = false;
+  /** Resolves when nothing is being committed any more. */
+  #run: Promise<void> | undefined;
   #isFeeding = false;
   #cancelSettle: Cancel | undefined;
   #isFull = false;
   #askAgainAtMs = -Infinity;
   #failure: Error | undefined;
+  #hasWarned = false;
 
   constructor(options: QueueOptions, doors: DiskQueueDoors) {
     this.#doors = doors;
     this.#window = new MemoryQueue(options, doors.clock);
     this.#windowBytes = options.capacityBytes * WINDOW_PART;
     this.#groupPackets = Math.min(GROUP_PACKETS, options.capacity);
+    this.#groupBytes = Math.min(GROUP_BYTES, this.#windowBytes);
     this.deadLetters = this.#readDeadLetters();
     const { spool } = doors;
     this.ledger.acceptUnread("spooled", spool.found);
@@ -121,8 +139,16 @@ export class DiskQueue implements PacketQueue {
 
   get fullReason(): string {
     if (this.#failure) return "the storage has failed";
-    if (this.#isShut()) return "the disk, or what --spool-max-bytes allows of it, is full";
-    return "the memory for packets coming in is full";
+    if (!this.#isShut()) return "the memory for packets coming in is full";
+    return this.manyDeadLetters ??
+      "the disk, or what --spool-max-bytes allows of it, is full";
+  }
+
+  get manyDeadLetters(): string | undefined {
+    const { dead, arrivalsMaxBytes } = this.#doors.spool;
+    return dead.totals().bytes > DEAD_WARNING_PART * arrivalsMaxBytes
+      ? "dead letters hold much of the disk that packets need: replay or delete them"
+      : undefined;
   }
 
   reserve(bytes: number): boolean {
@@ -131,6 +157,7 @@ export class DiskQueue implements PacketQueue {
 
   release(bytes: number): void {
     this.#window.release(bytes);
+    this.#feed();
   }
 
   roomAgain(bytes: number, timeoutMs: number): Promise<void> {
@@ -139,12 +166,14 @@ export class DiskQueue implements PacketQueue {
 
   accept(packet: Packet, reservedBytes = 0): boolean {
     const bytes = memoryBytes(packet);
-    if (this.#isShut() || !this.#window.reserve(bytes - reservedBytes)) return false;
+    if (this.#isShut() || !this.#doors.spool.hasRoom(this.#formingBytes + bytes)) return false;
+    if (!this.#window.reserve(bytes - reservedBytes)) return false;
     let group = this.#forming.at(-1);
     const isOpen = group && group.packets.length < this.#groupPackets &&
-      group.bytes + bytes <= GROUP_BYTES;
+      group.bytes + bytes <= this.#groupBytes;
     if (!group || !isOpen) this.#forming.push(group = new Group());
     group.add(packet);
+    this.#formingBytes += bytes;
     this.#commitSoon();
     return true;
   }
@@ -198,20 +227,29 @@ export class DiskQueue implements PacketQueue {
     this.#window.releaseDelayed(drainMs);
   }
 
-  idle(timeoutMs: number): Promise<boolean> {
-    return this.#window.idle(timeoutMs);
+  async idle(timeoutMs: number): Promise<boolean> {
+    const { clock } = this.#doors;
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    for (;;) {
+      // What is being committed is not in the books yet.
+      if (this.#run) await this.#runEnds(deadlineMs - clock.monotonicMs());
+      const isIdle = await this.#window.idle(Math.max(0, deadlineMs - clock.monotonicMs()));
+      if (!isIdle || !this.#run) return isIdle;
+      if (clock.monotonicMs() >= deadlineMs) return false;
+    }
   }
 
   close(): void {
     this.#window.close();
   }
 
-  finish(): Promise<void> {
-    this.#cancelSettle?.();
-    if (!this.#failure) this.#write();
+  async finish(): Promise<void> {
+    await this.#runEnds(FINISH_MS);
+    if (!this.#failure) this.#writeSettled();
+    this.#endSettleTimer();
     this.#failure ??= new Error("Cannot write to the spool: it is closed");
+    this.#refuseAll(this.#takeForming(Infinity), storageFailed());
     this.#doors.spool.close();
-    return Promise.resolve();
   }
 
   #isShut(): boolean {
@@ -231,25 +269,29 @@ export class DiskQueue implements PacketQueue {
 
   /** What arrives while a commit is under way shares the next one. */
   #commitSoon(): void {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    this.#cancelSettle?.();
-    this.#cancelSettle = undefined;
-    this.#doors.clock.soon(() => void this.#run());
+    if (this.#run) return;
+    this.#endSettleTimer();
+    const turn = new Promise<void>((resolve) => this.#doors.clock.soon(resolve));
+    this.#run = turn.then(() => this.#commitAll());
   }
 
   #settleSoon(): void {
     this.#feed();
-    if (this.#isRunning) return;
+    if (this.#run) return;
     this.#cancelSettle ??= this.#doors.clock.after(SETTLE_MS, () => {
       this.#cancelSettle = undefined;
-      this.#write();
+      this.#writeSettled();
     });
   }
 
-  async #run(): Promise<void> {
-    while (this.#forming.length > 0 && !this.#failure) await this.#keep(this.#write());
-    this.#isRunning = false;
+  #endSettleTimer(): void {
+    this.#cancelSettle?.();
+    this.#cancelSettle = undefined;
+  }
+
+  async #commitAll(): Promise<void> {
+    while (this.#forming.length > 0 && !this.#failure) await this.#keep(this.#writeGroups());
+    this.#run = undefined;
     if (this.#settled.length + this.#dead.length > 0) this.#settleSoon();
   }
 
@@ -259,44 +301,80 @@ export class DiskQueue implements PacketQueue {
     try {
       await this.#doors.spool.sync();
     } catch (error) {
-      return this.#fail(error as Error, groups);
+      for (const group of groups) group.refuse(storageFailed());
+      return this.#fail(error as Error);
     }
     failpoint("before_202");
     for (const group of groups) group.kept.resolve();
   }
 
-  /** Commits all there is; returns the groups that were let in, which are not synced yet. */
-  #write(): Group[] {
-    const groups = this.#forming;
-    this.#forming = [];
-    const written: Group[] = [];
-    try {
-      if (groups.length === 0) this.#commitSettled();
-      for (const group of groups) {
-        if (this.#tryCommit(group)) written.push(group);
-      }
-    } catch (error) {
-      this.#fail(error as Error, groups);
-    }
-    if (this.#failure) return [];
-    if (!this.#isFull) this.#tellFull(!this.#doors.spool.hasRoom());
-    return written;
+  /** Waits for what is being committed, at most so long. */
+  async #runEnds(timeoutMs: number): Promise<void> {
+    if (!this.#run || timeoutMs <= 0) return;
+    const late = new AbortController();
+    await Promise.race([this.#run, sleep(timeoutMs, this.#doors.clock, late.signal)]);
+    late.abort();
   }
 
+  /** The groups that are formed, up to so many bytes, at least one. */
+  #takeForming(maxBytes: number): Group[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#forming.length && (count === 0 || bytes < maxBytes)) {
+      bytes += this.#forming[count++]!.bytes;
+    }
+    this.#formingBytes -= bytes;
+    return this.#forming.splice(0, count);
+  }
+
+  /** Commits; returns the groups that were let in, which are not synced yet. */
+  #writeGroups(): Group[] {
+    const written: Group[] = [];
+    const groups = this.#takeForming(WRITE_BYTES);
+    try {
+      for (let group = groups.shift(); group; group = groups.shift()) {
+        if (this.#tryCommit(group)) written.push(group);
+      }
+      if (!this.#isFull) this.#tellFull(!this.#doors.spool.hasRoom());
+      return written;
+    } catch (error) {
+      for (const group of written) group.refuse(storageFailed());
+      this.#refuseAll(groups, storageFailed());
+      this.#fail(error as Error);
+      return [];
+    }
+  }
+
+  /** Whether it is committed; a full disk has refused it. */
   #tryCommit(group: Group): boolean {
     try {
       this.#place(group, this.#commit(group.packets));
       return true;
     } catch (error) {
-      if (!(error instanceof StorageError) || error.kind !== "full") throw error;
-      this.#refuse(group, new ApiError("STORAGE_FULL", error.message, { "retry-after": "1" }));
-      this.#doors.log.warn("packets refused", { reason: error.message });
+      const isFull = error instanceof StorageError && error.kind === "full";
+      const { message } = error as Error;
+      this.#refuseAll(
+        [group],
+        isFull ? new ApiError("STORAGE_FULL", message, RETRY_LATER) : storageFailed(),
+      );
+      if (!isFull) throw error;
+      this.#doors.log.warn("packets refused", { reason: message });
       this.#tellFull(true);
       return false;
     }
   }
 
-  /** Where even that finds no room, it is tried again with the next. */
+  /** Writes what is settled by itself. */
+  #writeSettled(): void {
+    try {
+      this.#commitSettled();
+      if (!this.#isFull) this.#tellFull(!this.#doors.spool.hasRoom());
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  /** Where even that finds no room, it is tried again later. */
   #commitSettled(): void {
     if (this.#settled.length + this.#dead.length === 0) return;
     try {
@@ -306,7 +384,7 @@ export class DiskQueue implements PacketQueue {
       this.#tellFull(true);
       this.#cancelSettle ??= this.#doors.clock.after(FULL_MS, () => {
         this.#cancelSettle = undefined;
-        this.#write();
+        this.#writeSettled();
       });
     }
   }
@@ -318,12 +396,23 @@ export class DiskQueue implements PacketQueue {
     this.#settled = [];
     this.#dead = [];
     try {
-      return this.#doors.spool.commit({ arrivals, settled, dead });
+      const group = this.#doors.spool.commit({ arrivals, settled, dead });
+      this.#buried(dead);
+      return group;
     } catch (error) {
       if (error instanceof StorageError && !error.settled) this.#settled = settled;
       if (error instanceof StorageError && !error.buried) this.#dead = dead;
+      else this.#buried(dead);
       throw error;
     }
+  }
+
+  /** Their packets are written down as dead letters, and leave memory. */
+  #buried(rows: readonly DeadRow[]): void {
+    for (const { packet } of rows) this.#window.forget(packet);
+    const reason = this.manyDeadLetters;
+    if (reason && !this.#hasWarned) this.#doors.log.warn("many dead letters", { reason });
+    this.#hasWarned = reason !== undefined;
   }
 
   /** Into the window if it fits, and nothing older waits unread; else its memory is let go. */
@@ -331,7 +420,7 @@ export class DiskQueue implements PacketQueue {
     packets.forEach((packet, index) => packet.ref = { group, index });
     if (this.#fits(packets.length, bytes)) {
       this.#cursor = group;
-      for (const packet of packets) this.#window.accept(packet, memoryBytes(packet));
+      for (const packet of packets) this.#window.take(packet, memoryBytes(packet));
       return;
     }
     this.#window.release(bytes);
@@ -340,6 +429,8 @@ export class DiskQueue implements PacketQueue {
       messages: packets.reduce((sum, packet) => sum + packet.messages, 0),
       bytes: packets.reduce((sum, packet) => sum + packet.bytes, 0),
     });
+    // If nothing is in flight, nobody else would ever ask for more.
+    this.#feed();
   }
 
   #fits(packets: number, bytes: number): boolean {
@@ -348,11 +439,12 @@ export class DiskQueue implements PacketQueue {
       this.ledger.heldBytes + bytes <= this.#windowBytes;
   }
 
-  #refuse(group: Group, error: ApiError): void {
-    this.#window.release(group.bytes);
-    // Nobody may be waiting for it any more.
-    group.kept.promise.catch(() => {});
-    group.kept.reject(error);
+  /** Of groups that are not committed: their memory is free again. */
+  #refuseAll(groups: readonly Group[], error: ApiError): void {
+    for (const group of groups) {
+      this.#window.release(group.bytes);
+      group.refuse(error);
+    }
   }
 
   /** Reads on from the spool while the window is less than half full. */
@@ -374,7 +466,8 @@ export class DiskQueue implements PacketQueue {
   #isHungry(): boolean {
     return this.ledger.count("spooled").packets > 0 &&
       this.ledger.count("queued").packets < this.capacity / 2 &&
-      this.ledger.heldBytes < this.#windowBytes / 2;
+      this.ledger.heldBytes < this.#windowBytes / 2 &&
+      this.#window.hasMemory(Math.min(FEED_BYTES, this.#windowBytes / 2));
   }
 
   #load(): void {
@@ -384,7 +477,7 @@ export class DiskQueue implements PacketQueue {
     const groups = this.#doors.spool.load({ afterGroup: this.#cursor, maxBytes });
     for (const { group, packets, lost } of groups) {
       this.#cursor = group;
-      if (lost) this.ledger.lose(lost);
+      if (lost) this.#window.lose(lost);
       for (const stored of packets) this.#window.load(this.#revive(stored));
     }
     if (groups.length === 0) this.#loseUnread();
@@ -402,7 +495,7 @@ export class DiskQueue implements PacketQueue {
   #loseUnread(): void {
     const lost = { ...this.ledger.count("spooled") };
     this.#doors.log.error("packets are missing from the spool", { ...lost });
-    this.ledger.lose(lost);
+    this.#window.lose(lost);
   }
 
   /** The spool, with everything that is settled written down. */
@@ -431,7 +524,12 @@ export class DiskQueue implements PacketQueue {
       if (done) return packets;
       packets += value.packets;
       onPart(value);
-      await new Promise<void>((resolve) => this.#doors.clock.soon(resolve));
+      try {
+        await this.#doors.spool.sync();
+      } catch (error) {
+        this.#fail(error as Error);
+        throw storageFailed();
+      }
     }
   }
 
@@ -441,7 +539,7 @@ export class DiskQueue implements PacketQueue {
       return work();
     } catch (error) {
       if (error instanceof StorageError && error.kind === "full") {
-        throw new ApiError("STORAGE_FULL", error.message, { "retry-after": "1" });
+        throw new ApiError("STORAGE_FULL", error.message, RETRY_LATER);
       }
       this.#fail(error as Error);
       throw storageFailed();
@@ -449,17 +547,20 @@ export class DiskQueue implements PacketQueue {
   }
 
   /** Nothing is acknowledged any more; what was is on disk, and is replayed at the next start. */
-  #fail(error: Error, groups: readonly Group[] = []): void {
+  #fail(error: Error): void {
     const isFirst = this.#failure === undefined;
     this.#failure ??= error;
-    for (const group of [...groups, ...this.#forming]) this.#refuse(group, storageFailed());
-    this.#forming = [];
+    this.#refuseAll(this.#takeForming(Infinity), storageFailed());
     if (isFirst) this.#doors.onFailed(error);
   }
 }
 
+const RETRY_LATER = { "retry-after": "1" };
+
 function storageFailed(): ApiError {
-  return new ApiError("STORAGE_FAILED", "The storage has failed: send again after a moment", {
-    "retry-after": "1",
-  });
+  return new ApiError(
+    "STORAGE_FAILED",
+    "The storage has failed: send again after a moment",
+    RETRY_LATER,
+  );
 }

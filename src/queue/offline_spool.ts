@@ -40,7 +40,7 @@ export class OfflineSpool {
       this.#made = made;
       this.#groups = new GroupRows(doors);
       this.found = this.#groups.open();
-      this.dead = new DeadRows(doors, () => refuse());
+      this.dead = new DeadRows(doors, { revive: () => refuse(), committed: () => {} });
     } catch (error) {
       if (opened) closeUntouched(opened.database);
       removeAll(opened?.made ?? []);
