@@ -46,7 +46,14 @@ const RANKS: readonly Rank[] = [
   {
     files: [
       ...["analyzer", "analyzer_config", "analyzer_view", "health", "lottery", "retry"],
-      ...["queue/arrivals", "queue/dead_letter", "queue/disk", "queue/ledger", "queue/memory"],
+      ...[
+        "queue/arrivals",
+        "queue/committer",
+        "queue/dead_letter",
+        "queue/disk",
+        "queue/ledger",
+        "queue/memory",
+      ],
       ...[
         "queue/analyzer_rows",
         "queue/ballast",

@@ -1,43 +1,34 @@
 /**
  * Holds accepted packets on disk until they are settled, and as many as fit in memory as well.
  *
- *   accept ─▶ group ─commit─▶ spool ─fits─▶ window (memory) ─▶ channel …
- *               │ sync           └─else─▶ waits, unread ─feed─▶ window
- *               └─▶ kept: the 202 goes out
+ *   accept ─▶ committer ─▶ spool ─fits─▶ window (memory) ─▶ channel …
+ *                              └─else─▶ waits, unread ─feed─▶ window
  * Always true: a packet is removed from disk only after it was delivered, or with its dead letter; a
  * group goes straight into the window only while nothing waits unread, so that reading on from the
  * last group that went there finds all that does.
  */
 
 import type { Channel } from "../channel.ts";
-import { type Cancel, type LoopClock, sleep } from "../clock.ts";
-import { ApiError } from "../errors.ts";
+import type { LoopClock } from "../clock.ts";
 import { failpoint } from "../failpoint.ts";
 import type { Log } from "../log.ts";
-import { memoryBytes, type Packet, type PacketRef, revivePacket } from "../packet.ts";
+import { memoryBytes, type Packet, revivePacket } from "../packet.ts";
+import { Committer, type Group, isFull, storageFailed, storageFull } from "./committer.ts";
 import type { DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
 import type { Ledger } from "./ledger.ts";
 import { MemoryQueue, type QueueOptions } from "./memory.ts";
 import type { PacketQueue } from "./packet_queue.ts";
-import { type DeadRow, type Spool, StorageError, type StoredPacket, type Totals } from "./spool.ts";
+import type { DeadRow, Spool, StoredPacket, Totals } from "./spool.ts";
 
 /** What one commit takes together, at most. */
 const GROUP_PACKETS = 256;
 const GROUP_BYTES = 4 * 1024 * 1024;
-/** What is written before others get a turn, at most. */
-const WRITE_BYTES = 8 * 1024 * 1024;
 /** What is read back in one go: the event loop waits for it. */
 const FEED_BYTES = 1024 * 1024;
-/** Settled packets wait this long for a commit that is due anyway. */
-const SETTLE_MS = 5;
-/** A disk that was full is asked again after this long. */
-const FULL_MS = 500;
-/** The last commit, at the end, is waited for this long. */
-const FINISH_MS = 1000;
-/** Of what packets may take of the disk, this part held by dead letters is worth a warning. */
-const DEAD_WARNING_PART = 1 / 2;
 /** The rest of the memory is for bodies that are coming in, and for those being committed. */
 const WINDOW_PART = 1 / 2;
+/** Of what packets may take of the disk, this part held by dead letters is worth a warning. */
+const DEAD_WARNING_PART = 1 / 2;
 
 /** What the queue needs of the spool. */
 export type SpoolPart =
@@ -54,56 +45,36 @@ export interface DiskQueueDoors {
   readonly onFailed: (error: Error) => void;
 }
 
-/** Packets that are committed together. */
-class Group {
-  readonly packets: Packet[] = [];
-  bytes = 0;
-  readonly kept = Promise.withResolvers<void>();
-
-  add(packet: Packet): void {
-    this.packets.push(packet);
-    this.bytes += memoryBytes(packet);
-  }
-
-  refuse(error: ApiError): void {
-    // Nobody may be waiting for it any more.
-    this.kept.promise.catch(() => {});
-    this.kept.reject(error);
-  }
-}
-
 export class DiskQueue implements PacketQueue {
   readonly durability = "disk";
   readonly deadLetters: DeadLetterBook;
   readonly #doors: DiskQueueDoors;
   readonly #window: MemoryQueue;
+  readonly #committer: Committer;
   readonly #windowBytes: number;
-  readonly #groupPackets: number;
-  readonly #groupBytes: number;
-  /** Let in and not yet committed; the last group is still open. */
-  #forming: Group[] = [];
-  #formingBytes = 0;
-  #settled: PacketRef[] = [];
-  #dead: DeadRow[] = [];
   /** The newest group that has been in the window, or has nothing left to read. */
   #cursor = 0;
-  /** Resolves when nothing is being committed any more. */
-  #run: Promise<void> | undefined;
   #isFeeding = false;
-  #cancelSettle: Cancel | undefined;
-  #isFull = false;
-  #askAgainAtMs = -Infinity;
-  #failure: Error | undefined;
   #hasWarned = false;
 
   constructor(options: QueueOptions, doors: DiskQueueDoors) {
+    const { spool, clock, log, onFailed } = doors;
     this.#doors = doors;
-    this.#window = new MemoryQueue(options, doors.clock);
+    this.#window = new MemoryQueue(options, clock);
     this.#windowBytes = options.capacityBytes * WINDOW_PART;
-    this.#groupPackets = Math.min(GROUP_PACKETS, options.capacity);
-    this.#groupBytes = Math.min(GROUP_BYTES, this.#windowBytes);
+    this.#committer = new Committer({
+      maxPackets: Math.min(GROUP_PACKETS, options.capacity),
+      maxBytes: Math.min(GROUP_BYTES, this.#windowBytes),
+    }, {
+      spool,
+      clock,
+      log,
+      onCommitted: (group, number) => this.#place(group, number),
+      onRefused: ({ bytes }) => this.#window.release(bytes),
+      onBuried: (rows) => this.#buried(rows),
+      onFailed,
+    });
     this.deadLetters = this.#readDeadLetters();
-    const { spool } = doors;
     this.ledger.acceptUnread("spooled", spool.found);
     this.ledger.acceptUnread("dead", spool.dead.totals());
     this.#feed();
@@ -130,16 +101,16 @@ export class DiskQueue implements PacketQueue {
   }
 
   hasRoom(bytes = 0): boolean {
-    return !this.#isShut() && this.#window.hasMemory(bytes);
+    return !this.#committer.isShut() && this.#window.hasMemory(bytes);
   }
 
   get isReady(): boolean {
-    return !this.#isShut() && this.#window.hasMemory(this.#window.meanBytes);
+    return !this.#committer.isShut() && this.#window.hasMemory(this.#window.meanBytes);
   }
 
   get fullReason(): string {
-    if (this.#failure) return "the storage has failed";
-    if (!this.#isShut()) return "the memory for packets coming in is full";
+    if (this.#committer.failure) return "the storage has failed";
+    if (!this.#committer.isShut()) return "the memory for packets coming in is full";
     return this.manyDeadLetters ??
       "the disk, or what --spool-max-bytes allows of it, is full";
   }
@@ -166,20 +137,14 @@ export class DiskQueue implements PacketQueue {
 
   accept(packet: Packet, reservedBytes = 0): boolean {
     const bytes = memoryBytes(packet);
-    if (this.#isShut() || !this.#doors.spool.hasRoom(this.#formingBytes + bytes)) return false;
+    if (!this.#committer.hasRoom(bytes)) return false;
     if (!this.#window.reserve(bytes - reservedBytes)) return false;
-    let group = this.#forming.at(-1);
-    const isOpen = group && group.packets.length < this.#groupPackets &&
-      group.bytes + bytes <= this.#groupBytes;
-    if (!group || !isOpen) this.#forming.push(group = new Group());
-    group.add(packet);
-    this.#formingBytes += bytes;
-    this.#commitSoon();
+    this.#committer.add(packet);
     return true;
   }
 
   kept(): Promise<void> | undefined {
-    return this.#forming.at(-1)?.kept.promise;
+    return this.#committer.kept();
   }
 
   start(packet: Packet): void {
@@ -189,8 +154,8 @@ export class DiskQueue implements PacketQueue {
   deliver(packet: Packet): void {
     failpoint("before_settle");
     this.#window.deliver(packet);
-    this.#settled.push(packet.ref!);
-    this.#settleSoon();
+    this.#committer.settle(packet.ref!);
+    this.#feed();
   }
 
   retry(packet: Packet, delayMs: number): void {
@@ -204,8 +169,9 @@ export class DiskQueue implements PacketQueue {
   bury(packet: Packet, verdict: Verdict): void {
     this.#window.giveUp(packet);
     const since = new Date(this.#doors.clock.wallMs()).toISOString();
-    this.#dead.push({ ref: packet.ref!, packet, verdict, since, attempts: packet.attempts + 1 });
-    this.#settleSoon();
+    const attempts = packet.attempts + 1;
+    this.#committer.bury({ ref: packet.ref!, packet, verdict, since, attempts });
+    this.#feed();
   }
 
   replay(selection: Selection): Promise<number> {
@@ -230,12 +196,13 @@ export class DiskQueue implements PacketQueue {
   async idle(timeoutMs: number): Promise<boolean> {
     const { clock } = this.#doors;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
+    const leftMs = () => Math.max(0, deadlineMs - clock.monotonicMs());
     for (;;) {
       // What is being committed is not in the books yet.
-      if (this.#run) await this.#runEnds(deadlineMs - clock.monotonicMs());
-      const isIdle = await this.#window.idle(Math.max(0, deadlineMs - clock.monotonicMs()));
-      if (!isIdle || !this.#run) return isIdle;
-      if (clock.monotonicMs() >= deadlineMs) return false;
+      await this.#committer.runEnds(leftMs());
+      const isIdle = await this.#window.idle(leftMs());
+      if (!isIdle || !this.#committer.isRunning) return isIdle;
+      if (leftMs() === 0) return false;
     }
   }
 
@@ -244,167 +211,8 @@ export class DiskQueue implements PacketQueue {
   }
 
   async finish(): Promise<void> {
-    await this.#runEnds(FINISH_MS);
-    if (!this.#failure) this.#writeSettled();
-    this.#endSettleTimer();
-    this.#failure ??= new Error("Cannot write to the spool: it is closed");
-    this.#refuseAll(this.#takeForming(Infinity), storageFailed());
+    await this.#committer.finish();
     this.#doors.spool.close();
-  }
-
-  #isShut(): boolean {
-    if (this.#failure !== undefined) return true;
-    if (!this.#isFull) return false;
-    // Nobody tells when another has freed the disk: it is asked, now and then.
-    const nowMs = this.#doors.clock.monotonicMs();
-    if (nowMs < this.#askAgainAtMs) return true;
-    this.#tellFull(!this.#doors.spool.hasRoom());
-    return this.#isFull;
-  }
-
-  #tellFull(isFull: boolean): void {
-    this.#isFull = isFull;
-    this.#askAgainAtMs = this.#doors.clock.monotonicMs() + FULL_MS;
-  }
-
-  /** What arrives while a commit is under way shares the next one. */
-  #commitSoon(): void {
-    if (this.#run) return;
-    this.#endSettleTimer();
-    const turn = new Promise<void>((resolve) => this.#doors.clock.soon(resolve));
-    this.#run = turn.then(() => this.#commitAll());
-  }
-
-  #settleSoon(): void {
-    this.#feed();
-    if (this.#run) return;
-    this.#cancelSettle ??= this.#doors.clock.after(SETTLE_MS, () => {
-      this.#cancelSettle = undefined;
-      this.#writeSettled();
-    });
-  }
-
-  #endSettleTimer(): void {
-    this.#cancelSettle?.();
-    this.#cancelSettle = undefined;
-  }
-
-  async #commitAll(): Promise<void> {
-    while (this.#forming.length > 0 && !this.#failure) await this.#keep(this.#writeGroups());
-    this.#run = undefined;
-    if (this.#settled.length + this.#dead.length > 0) this.#settleSoon();
-  }
-
-  /** Waits for the disk, not in its way: deliveries and what arrives go on. */
-  async #keep(groups: readonly Group[]): Promise<void> {
-    if (groups.length === 0) return;
-    try {
-      await this.#doors.spool.sync();
-    } catch (error) {
-      for (const group of groups) group.refuse(storageFailed());
-      return this.#fail(error as Error);
-    }
-    failpoint("before_202");
-    for (const group of groups) group.kept.resolve();
-  }
-
-  /** Waits for what is being committed, at most so long. */
-  async #runEnds(timeoutMs: number): Promise<void> {
-    if (!this.#run || timeoutMs <= 0) return;
-    const late = new AbortController();
-    await Promise.race([this.#run, sleep(timeoutMs, this.#doors.clock, late.signal)]);
-    late.abort();
-  }
-
-  /** The groups that are formed, up to so many bytes, at least one. */
-  #takeForming(maxBytes: number): Group[] {
-    let bytes = 0;
-    let count = 0;
-    while (count < this.#forming.length && (count === 0 || bytes < maxBytes)) {
-      bytes += this.#forming[count++]!.bytes;
-    }
-    this.#formingBytes -= bytes;
-    return this.#forming.splice(0, count);
-  }
-
-  /** Commits; returns the groups that were let in, which are not synced yet. */
-  #writeGroups(): Group[] {
-    const written: Group[] = [];
-    const groups = this.#takeForming(WRITE_BYTES);
-    try {
-      for (let group = groups.shift(); group; group = groups.shift()) {
-        if (this.#tryCommit(group)) written.push(group);
-      }
-      if (!this.#isFull) this.#tellFull(!this.#doors.spool.hasRoom());
-      return written;
-    } catch (error) {
-      for (const group of written) group.refuse(storageFailed());
-      this.#refuseAll(groups, storageFailed());
-      this.#fail(error as Error);
-      return [];
-    }
-  }
-
-  /** Whether it is committed; a full disk has refused it. */
-  #tryCommit(group: Group): boolean {
-    try {
-      this.#place(group, this.#commit(group.packets));
-      return true;
-    } catch (error) {
-      const isFull = error instanceof StorageError && error.kind === "full";
-      const { message } = error as Error;
-      this.#refuseAll(
-        [group],
-        isFull ? new ApiError("STORAGE_FULL", message, RETRY_LATER) : storageFailed(),
-      );
-      if (!isFull) throw error;
-      this.#doors.log.warn("packets refused", { reason: message });
-      this.#tellFull(true);
-      return false;
-    }
-  }
-
-  /** Writes what is settled by itself. */
-  #writeSettled(): void {
-    try {
-      this.#commitSettled();
-      if (!this.#isFull) this.#tellFull(!this.#doors.spool.hasRoom());
-    } catch (error) {
-      this.#fail(error as Error);
-    }
-  }
-
-  /** Where even that finds no room, it is tried again later. */
-  #commitSettled(): void {
-    if (this.#settled.length + this.#dead.length === 0) return;
-    try {
-      this.#commit([]);
-    } catch (error) {
-      if (!(error instanceof StorageError) || error.kind !== "full") throw error;
-      this.#tellFull(true);
-      this.#cancelSettle ??= this.#doors.clock.after(FULL_MS, () => {
-        this.#cancelSettle = undefined;
-        this.#writeSettled();
-      });
-    }
-  }
-
-  /** Takes along what is settled, which is committed even where there is no room for arrivals. */
-  #commit(arrivals: readonly Packet[]): number {
-    const settled = this.#settled;
-    const dead = this.#dead;
-    this.#settled = [];
-    this.#dead = [];
-    try {
-      const group = this.#doors.spool.commit({ arrivals, settled, dead });
-      this.#buried(dead);
-      return group;
-    } catch (error) {
-      if (error instanceof StorageError && !error.settled) this.#settled = settled;
-      if (error instanceof StorageError && !error.buried) this.#dead = dead;
-      else this.#buried(dead);
-      throw error;
-    }
   }
 
   /** Their packets are written down as dead letters, and leave memory. */
@@ -439,25 +247,17 @@ export class DiskQueue implements PacketQueue {
       this.ledger.heldBytes + bytes <= this.#windowBytes;
   }
 
-  /** Of groups that are not committed: their memory is free again. */
-  #refuseAll(groups: readonly Group[], error: ApiError): void {
-    for (const group of groups) {
-      this.#window.release(group.bytes);
-      group.refuse(error);
-    }
-  }
-
   /** Reads on from the spool while the window is less than half full. */
   #feed(): void {
-    if (this.#isFeeding || this.#failure || !this.#isHungry()) return;
+    if (this.#isFeeding || this.#committer.failure || !this.#isHungry()) return;
     this.#isFeeding = true;
     this.#doors.clock.soon(() => {
       this.#isFeeding = false;
-      if (this.#failure) return;
+      if (this.#committer.failure) return;
       try {
         this.#load();
       } catch (error) {
-        return this.#fail(error as Error);
+        return this.#committer.fail(error as Error);
       }
       this.#feed();
     });
@@ -500,13 +300,13 @@ export class DiskQueue implements PacketQueue {
 
   /** The spool, with everything that is settled written down. */
   #settledSpool(): SpoolPart {
-    this.#guard(() => this.#commitSettled());
+    this.#guard(() => this.#committer.flush());
     return this.#doors.spool;
   }
 
   #readDeadLetters(): DeadLetterBook {
     const { spool } = this.#doors;
-    const pending = () => this.#dead.length;
+    const pending = () => this.#committer.unburied;
     return {
       get size() {
         return spool.dead.totals().packets + pending();
@@ -527,7 +327,7 @@ export class DiskQueue implements PacketQueue {
       try {
         await this.#doors.spool.sync();
       } catch (error) {
-        this.#fail(error as Error);
+        this.#committer.fail(error as Error);
         throw storageFailed();
       }
     }
@@ -538,29 +338,9 @@ export class DiskQueue implements PacketQueue {
     try {
       return work();
     } catch (error) {
-      if (error instanceof StorageError && error.kind === "full") {
-        throw new ApiError("STORAGE_FULL", error.message, RETRY_LATER);
-      }
-      this.#fail(error as Error);
+      if (isFull(error)) throw storageFull((error as Error).message);
+      this.#committer.fail(error as Error);
       throw storageFailed();
     }
   }
-
-  /** Nothing is acknowledged any more; what was is on disk, and is replayed at the next start. */
-  #fail(error: Error): void {
-    const isFirst = this.#failure === undefined;
-    this.#failure ??= error;
-    this.#refuseAll(this.#takeForming(Infinity), storageFailed());
-    if (isFirst) this.#doors.onFailed(error);
-  }
-}
-
-const RETRY_LATER = { "retry-after": "1" };
-
-function storageFailed(): ApiError {
-  return new ApiError(
-    "STORAGE_FAILED",
-    "The storage has failed: send again after a moment",
-    RETRY_LATER,
-  );
 }
