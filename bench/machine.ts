@@ -54,16 +54,20 @@ function isFile(path: string): boolean {
  * @throws {UsageError} when they are too few
  */
 export function readMaxConnections(): number {
-  const line = /^Max open files\s+(\d+|unlimited)/m.exec(
-    Deno.readTextFileSync("/proc/self/limits"),
-  );
-  const files = line?.[1] === "unlimited" ? Infinity : Number(line?.[1] ?? 0);
+  const files = readOpenFiles();
   if (files < MIN_OPEN_FILES) {
     throw new UsageError(
       `Only ${files} files may be open: run \`ulimit -n ${MIN_OPEN_FILES}\` first`,
     );
   }
   return Math.min(4096, Math.floor((files - 200) / 2));
+}
+
+/** How many files, and so connections, this process and each of its children may have open. */
+export function readOpenFiles(): number {
+  const limits = Deno.readTextFileSync("/proc/self/limits");
+  const line = /^Max open files\s+(\d+|unlimited)/m.exec(limits);
+  return line?.[1] === "unlimited" ? Infinity : Number(line?.[1] ?? 0);
 }
 
 /** Reads versions and the machine. */

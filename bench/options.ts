@@ -4,7 +4,15 @@ import { OPTIONS as DISTRIBUTOR_OPTIONS } from "../src/config.ts";
 import { UsageError } from "../src/errors.ts";
 import { type OptionTable, type OptionValues, parseFlags } from "../src/flags.ts";
 
-export const SECTIONS = ["throughput", "latency", "memory", "shares", "draw"] as const;
+export const SECTIONS = [
+  "throughput",
+  "latency",
+  "memory",
+  "shares",
+  "draw",
+  "threads",
+  "scale",
+] as const;
 export type Section = typeof SECTIONS[number];
 
 export const OPTIONS = {

@@ -6,8 +6,8 @@ import { PacketFactory } from "../generator/packets.ts";
 const COUNT = 64;
 const MIN_FILLER = 8;
 
-/** Makes packets of `messages` messages and equal length. */
-export function makePackets(messages: number): Uint8Array[] {
+/** Makes packets of `messages` messages and equal length, `count` different ones. */
+export function makePackets(messages: number, count = COUNT): Uint8Array[] {
   const factory = new PacketFactory({
     agent: "web-frontend-7d9f8b6c5d-x2kqp",
     runId: "0a1b2c3d",
@@ -15,7 +15,7 @@ export function makePackets(messages: number): Uint8Array[] {
     batch: { min: messages, max: messages },
   });
   const decoder = new TextDecoder();
-  const texts = Array.from({ length: COUNT }, () => decoder.decode(factory.next(START_MS).body));
+  const texts = Array.from({ length: count }, () => decoder.decode(factory.next(START_MS).body));
   const longest = Math.max(...texts.map((text) => text.length));
   const encoder = new TextEncoder();
   return texts.map((text) => encoder.encode(fill(text, longest - text.length + MIN_FILLER)));

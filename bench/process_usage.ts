@@ -15,6 +15,36 @@ export function parseCpuTicks(stat: string): number {
   return Number(fields[11]) + Number(fields[12]);
 }
 
+/** CPU time by kind of thread. */
+export interface ThreadCpu {
+  readonly main: number;
+  /** Web workers. */
+  readonly ingest: number;
+  /** What the runtime has besides, for garbage collection and for files. */
+  readonly runtime: number;
+}
+
+/** CPU time used so far by the threads of a process, in seconds. */
+export function readThreadCpuSeconds(pid: number): ThreadCpu {
+  const sums = { main: 0, ingest: 0, runtime: 0 };
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    const stat = readStat(`/proc/${pid}/task/${name}/stat`);
+    if (stat === undefined) continue;
+    const kind = Number(name) === pid ? "main" : /\(worker-/.test(stat) ? "ingest" : "runtime";
+    sums[kind] += parseCpuTicks(stat) / TICKS_PER_SECOND;
+  }
+  return sums;
+}
+
+/** Undefined when the thread has just ended. */
+function readStat(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Resident memory now. */
 export function readRssBytes(pid: number): number {
   return readMemory(pid, "VmRSS");

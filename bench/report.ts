@@ -6,10 +6,22 @@ import type { LatencyResult } from "./latency.ts";
 import { LATENCY_ROUNDS, LATENCY_SECONDS, summarizeLatency } from "./latency.ts";
 import type { Machine } from "./machine.ts";
 import type { MemoryResult } from "./memory.ts";
-import type { Spread } from "./rounds.ts";
 import type { RunResult } from "./run.ts";
 import type { ShareResult } from "./shares.ts";
 import { SHARE_PACKETS } from "./shares.ts";
+import type { ScaleResult } from "./scale.ts";
+import { tabulateScale } from "./scale_report.ts";
+import {
+  formatCount,
+  formatMib,
+  formatMs,
+  formatPercent,
+  formatRatio,
+  type Row,
+  type Table,
+} from "./table.ts";
+import type { ThreadsResult } from "./threads.ts";
+import { tabulateThreads } from "./threads_report.ts";
 import { summarize, type ThroughputRow } from "./throughput.ts";
 
 /** Everything measured; parts that were not asked for are missing. */
@@ -25,14 +37,8 @@ export interface Results {
   memory?: MemoryResult;
   shares?: readonly ShareResult[];
   draw?: readonly DrawResult[];
-}
-
-type Row = readonly string[];
-
-/** A table of which the first row is the head; as text, or as Markdown. */
-export interface Table {
-  readonly title: string;
-  readonly rows: readonly Row[];
+  threads?: readonly ThreadsResult[];
+  scale?: ScaleResult;
 }
 
 /** All tables of what was measured. */
@@ -43,6 +49,8 @@ export function tablesOf(results: Results): Table[] {
     results.shares?.length ? tabulateShares(results.shares) : [],
     results.memory ? tabulateMemory(results.memory) : [],
     results.draw ? tabulateDraws(results.draw) : [],
+    results.threads?.length ? tabulateThreads(results.threads) : [],
+    results.scale ? tabulateScale(results.scale) : [],
   ].flat();
 }
 
@@ -61,6 +69,10 @@ export function faultsOf(results: Results): string[] {
     ...(results.shares ?? []).flatMap(({ contender, faults }) =>
       faults.map((fault) => `shares of ${TITLES[contender]}: ${fault}`)
     ),
+    ...(results.threads ?? []).flatMap(({ threads, run }) =>
+      run.faults.map((fault) => `threads ${threads}, packets of ${run.messages}: ${fault}`)
+    ),
+    ...results.scale?.faults ?? [],
   ];
 }
 
@@ -214,24 +226,4 @@ const METHOD = `\`deno task bench\` makes these tables. The distributor, HAProxy
 export function formatReadme(results: Results): string {
   const tables = tablesOf(results).map(formatMarkdown);
   return [describeSetting(results), METHOD, ...tables].join("\n\n");
-}
-
-function formatRatio({ median, min, max }: Spread): string {
-  return `${median.toFixed(2)}× (${min.toFixed(2)}–${max.toFixed(2)})`;
-}
-
-function formatMs({ median, min, max }: Spread): string {
-  return `${median.toFixed(1)} (${min.toFixed(1)}–${max.toFixed(1)})`;
-}
-
-function formatCount(value: number): string {
-  return Math.round(value).toLocaleString("en-US");
-}
-
-function formatPercent(fraction: number): string {
-  return `${(fraction * 100).toFixed(fraction > 0 && fraction < 0.01 ? 2 : 0)} %`;
-}
-
-function formatMib(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MiB`;
 }

@@ -17,7 +17,9 @@ import type { Results } from "./report.ts";
 import { spreadOf } from "./rounds.ts";
 import type { Field, RunResult } from "./run.ts";
 import { measureShares, type ShareResult, startAnalyzers } from "./shares.ts";
+import { measureScale, SCALE_ANALYZERS, type ScaleResult } from "./scale.ts";
 import { Sink } from "./sink.ts";
+import { measureThreads, type Threaded, type ThreadsResult } from "./threads.ts";
 import { measureThroughput, type Plan } from "./throughput.ts";
 
 const QUICK_ROUNDS = 3;
@@ -59,6 +61,8 @@ export async function measureAll(
     results.memory = await stage.memory(Math.round(settings.memoryTime / 1000));
   }
   if (wants(settings, "shares")) results.shares = await stage.shares();
+  if (wants(settings, "threads")) results.threads = await stage.threads(planOf(settings));
+  if (wants(settings, "scale")) results.scale = await stage.scale();
 }
 
 /** What the settings ask of the throughput part. */
@@ -144,6 +148,50 @@ class Stage {
       for (const analyzer of analyzers) await analyzer.close();
     }
     return results;
+  }
+
+  /** With one thread and with two, side by side. */
+  async threads(plan: Plan): Promise<ThreadsResult[]> {
+    const { children, note } = this.#ground;
+    const field = await this.#field();
+    const contenders: Threaded[] = [];
+    for (const threads of [1, 2]) {
+      const flags = [`--threads=${threads}`];
+      const contender = await this.#distributor(flags, field.sink.ports.batched);
+      contenders.push({ threads, contender });
+    }
+    try {
+      return await measureThreads(contenders, plan, { field, folder: children.folder, note });
+    } finally {
+      for (const { contender } of contenders) await contender.child.stop();
+    }
+  }
+
+  /** With a sink of its own, and distributors that are told of its analyzers one by one. */
+  async scale(): Promise<ScaleResult> {
+    const { tools, children, maxConnections, signal, note } = this.#ground;
+    const folder = `${children.folder}/scale`;
+    Deno.mkdirSync(folder);
+    Deno.chmodSync(folder, 0o755);
+    const sink = await Sink.start(children, {
+      nginx: tools.nginx,
+      ports: this.#options.ports,
+      maxConnections: 4 * maxConnections,
+      batched: SCALE_ANALYZERS,
+      folder,
+    });
+    const start = (flags: readonly string[]) => this.#distributor(flags, []);
+    const field = { sink, wrk: tools.wrk, signal };
+    return await measureScale({ start, field, folder, note });
+  }
+
+  /** A distributor of its own, with more flags. */
+  #distributor(flags: readonly string[], analyzers: readonly number[]): Promise<Contender> {
+    const distributorArgs = [...this.#options.distributorArgs, ...flags];
+    return startContender("batched", analyzers, {
+      children: this.#ground.children,
+      options: { ...this.#options, distributorArgs },
+    });
   }
 
   async #all(names: readonly ContenderName[]): Promise<Contender[]> {

@@ -54,11 +54,19 @@ export class Sink {
 
   static async start(
     children: Children,
-    from: { nginx: string; ports: Ports; maxConnections: number },
+    from: {
+      nginx: string;
+      ports: Ports;
+      maxConnections: number;
+      /** Analyzers that take batches. @default 4 */
+      batched?: number;
+      /** @default that of all children */
+      folder?: string;
+    },
   ): Promise<Sink> {
-    const ports = { single: from.ports.list(ANALYZERS), batched: from.ports.list(ANALYZERS) };
+    const { folder = children.folder, batched = ANALYZERS } = from;
+    const ports = { single: from.ports.list(ANALYZERS), batched: from.ports.list(batched) };
     const statusPort = from.ports.next();
-    const { folder } = children;
     const config = writeConfig(folder, "sink", {
       template: "sink.conf",
       values: {

@@ -1,27 +1,22 @@
 /**
  * The Hono app: all routes, and the answers of all that goes wrong.
  *
- * Ingest has exactly one handler and no middleware, so Hono calls it without composing; a request
- * for it that is spelt as nearly all are does not ask the router at all.
+ * Ingest has exactly one handler and no middleware, so Hono calls it without composing; most
+ * requests for it do not even get here (`front.ts`).
  */
 
 import { type Context, Hono } from "@hono/hono";
 import { addAdminRoutes, type AdminDoors } from "./admin.ts";
 import { ApiError } from "./errors.ts";
+import { createFront, type Handler, INGEST_PATH } from "./front.ts";
 import { createIngest, type IngestDoors } from "./ingest.ts";
 import type { Log } from "./log.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 
-const INGEST_PATH = "/api/v1/logs";
-const SCHEME_LENGTH = "http://".length;
-
-/** A name, an IPv4 address or a bracketed IPv6 address, and perhaps a port. */
-const HOST = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/;
-
 /** Builds the handler of all requests. */
 export function createApp(
   doors: { ingest: IngestDoors; admin: AdminDoors; log: Log },
-): (request: Request) => Response | Promise<Response> {
+): Handler {
   const app = new Hono();
   const ingest = createIngest(doors.ingest);
   app.post(INGEST_PATH, (context) => ingest(context.req.raw));
@@ -31,23 +26,7 @@ export function createApp(
     if (!(error instanceof ApiError)) doors.log.error("request failed", { error: String(error) });
     return problemResponse(toApiError(error));
   });
-  return (request) => {
-    // The runtime builds the URL from the Host header: a strange one could name another path.
-    const host = request.headers.get("host");
-    if (host !== null && !HOST.test(host)) {
-      return problemResponse(new ApiError("BAD_HOST", "The Host header is not a host name"));
-    }
-    return isPlainIngest(request, host) ? ingest(request) : app.fetch(request);
-  };
-}
-
-/**
- * Whether it is a POST to ingest, the URL being the host and the path and nothing else: of 29 µs a
- * packet, router and context took 2.
- */
-function isPlainIngest({ method, url }: Request, host: string | null): boolean {
-  return method === "POST" && url.endsWith(INGEST_PATH) && host !== null &&
-    url.length === SCHEME_LENGTH + host.length + INGEST_PATH.length;
+  return createFront({ ingest, rest: (request) => app.fetch(request) });
 }
 
 /** A route for other methods beside ingest's would make Hono compose the two; so it is told here. */

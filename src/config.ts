@@ -60,6 +60,13 @@ export const OPTIONS = {
     min: 2 ** 20,
     help: "Disk that packets not yet delivered and dead letters may take",
   },
+  threads: {
+    kind: "threads",
+    default: "1",
+    min: 1,
+    max: 64,
+    help: "Threads that receive packets; auto is one for each core",
+  },
   workers: {
     kind: "integer",
     default: "10",

@@ -24,6 +24,8 @@ import { randomId } from "./random.ts";
 import { Registry } from "./registry.ts";
 import { Roster, storeIn } from "./roster.ts";
 import { Server } from "./server.ts";
+import { Commons } from "./threads/commons.ts";
+import { Threads } from "./threads/threads.ts";
 import { VERSION } from "./version.ts";
 import { Lanes, runWorkers } from "./worker.ts";
 
@@ -38,6 +40,8 @@ export interface Doors {
   readonly log: Log;
   /** The storage has failed: nothing is acknowledged any more, and the process is to end. */
   readonly onFailed: (error: Error) => void;
+  /** What ingest threads run. @default the module of this program */
+  readonly threadModule?: URL;
 }
 
 /** What was left undelivered at the end of a drain. */
@@ -73,7 +77,14 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   const spool = options.durability === "disk"
     ? Spool.open({ folder: options.dataDir, maxBytes: options.spoolMaxBytes, clock, log })
     : undefined;
-  const room = { capacity: options.queueSize, capacityBytes: options.queueBytes };
+  const commons = options.threads > 1
+    ? Commons.create(options.threads, options.queueBytes)
+    : undefined;
+  const room = {
+    capacity: options.queueSize,
+    capacityBytes: options.queueBytes,
+    beside: commons?.beside(),
+  };
   const queue = spool
     ? new DiskQueue(room, { spool, clock, log, onFailed: doors.onFailed })
     : new MemoryQueue(room, clock);
@@ -145,6 +156,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   });
 
   const server = listen();
+  const threads = commons && new Threads({
+    address: { hostname: options.httpAddr.hostname, port: server.port },
+    maxBodyBytes: options.maxBody,
+    handler: app,
+    module: doors.threadModule,
+  }, { queue, metrics: ingestMetrics, commons, clock, log, isOpen: () => isOpen });
   const prober = new Prober(registry, {
     intervalMs: options.healthCheckInterval,
     transitionMs: Math.min(TRANSITION_MS, options.healthCheckInterval),
@@ -165,7 +182,8 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
 
   function listen(): Server {
     try {
-      return new Server(app, { address: options.httpAddr, clock, log });
+      const sharing = commons && "first";
+      return new Server(app, { address: options.httpAddr, sharing, clock, log });
     } catch (error) {
       spool?.close();
       throw error;
@@ -174,6 +192,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
 
   async function drain(): Promise<Rest> {
     isOpen = false;
+    commons?.shut();
     queue.releaseDelayed(options.drainTimeout);
     await queue.idle(options.drainTimeout);
     isStopped = true;
@@ -183,7 +202,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     roster.close();
     await settled(workers, clock);
     delivery.close();
-    await server.close();
+    await Promise.all([server.close(), threads?.close()]);
     await queue.finish();
     return restOf(queue);
   }

@@ -21,6 +21,8 @@ interface Kinds {
   duration: number;
   /** Bytes: `4194304`, `4MiB`, `4MB`. */
   bytes: number;
+  /** A whole number; `auto` is one for each core. */
+  threads: number;
 }
 
 /** How one option reads. */
@@ -134,6 +136,7 @@ const PARSERS: { [K in keyof Kinds]: (text: string) => Kinds[K] | undefined } = 
     /^(1|t|true)$/i.test(text) ? true : /^(0|f|false)$/i.test(text) ? false : undefined,
   duration: parseDuration,
   bytes: parseBytes,
+  threads: (text) => text === "auto" ? navigator.hardwareConcurrency : PARSERS.integer(text),
 };
 
 const NOUNS: { [K in keyof Kinds]: string } = {
@@ -145,6 +148,7 @@ const NOUNS: { [K in keyof Kinds]: string } = {
   boolean: "true or false",
   duration: "a duration such as 500ms, 60s or 1m30s",
   bytes: "a size such as 65536, 512KiB or 4MiB",
+  threads: "auto or a whole number",
 };
 
 function boundsOf({ kind, min, max }: Option): { min: number; max: number } {

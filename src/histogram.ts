@@ -31,8 +31,7 @@ export class Histogram {
 
   /** Counts a duration in milliseconds, `times` times. */
   record(durationMs: number, times = 1): void {
-    const us = Math.min(Math.max(Math.round(durationMs * 1000), 0), MAX_US);
-    this.#buckets[bucketOf(us)]! += times;
+    this.#buckets[bucketOf(toMicros(durationMs))]! += times;
     this.#count += times;
     this.#sumMs += durationMs * times;
     if (durationMs > this.#maxMs) this.#maxMs = durationMs;
@@ -40,7 +39,9 @@ export class Histogram {
 
   /** Adds all that another has counted. */
   add(other: Histogram): void {
-    for (let i = 0; i < BUCKETS; i++) this.#buckets[i]! += other.#buckets[i]!;
+    if (other.#count === 0) return;
+    const last = bucketOf(toMicros(other.#maxMs));
+    for (let i = 0; i <= last; i++) this.#buckets[i]! += other.#buckets[i]!;
     this.#count += other.#count;
     this.#sumMs += other.#sumMs;
     this.#maxMs = Math.max(this.#maxMs, other.#maxMs);
@@ -64,6 +65,10 @@ export class Histogram {
     this.#sumMs = 0;
     this.#maxMs = 0;
   }
+}
+
+function toMicros(durationMs: number): number {
+  return Math.min(Math.max(Math.round(durationMs * 1000), 0), MAX_US);
 }
 
 function bucketOf(us: number): number {

@@ -18,9 +18,23 @@ import type { PacketQueue } from "./queue/packet_queue.ts";
 /** How long a request waits for room before it is refused: delivery gets a turn to make some. */
 const ROOM_WAIT_MS = 50;
 
+/** What ingest needs of the queue: in another thread, something stands for it. */
+export type Intake = Pick<
+  PacketQueue,
+  | "durability"
+  | "capacityBytes"
+  | "hasRoom"
+  | "fullReason"
+  | "reserve"
+  | "release"
+  | "roomAgain"
+  | "accept"
+  | "kept"
+>;
+
 export interface IngestDoors {
-  readonly queue: PacketQueue;
-  readonly metrics: IngestMetrics;
+  readonly queue: Intake;
+  readonly metrics: Pick<IngestMetrics, "reject">;
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
@@ -81,7 +95,7 @@ async function waitForRoom(
     length: number;
     bytes: number;
     bodies: BodyReader;
-    queue: PacketQueue;
+    queue: Intake;
   },
 ): Promise<void> {
   await queue.roomAgain(bytes, ROOM_WAIT_MS);
@@ -90,10 +104,17 @@ async function waitForRoom(
   throw full(queue);
 }
 
-/** The queue filled up while the body came in. What it returns resolves once the packet is kept. */
-async function acceptLater(
+/**
+ * The queue filled up while the body came in. What it returns resolves once the packet is kept.
+ *
+ * @throws {ApiError} QUEUE_FULL, DRAINING
+ */
+export async function acceptLater(
   packet: Packet,
-  { reservedBytes, doors: { queue, isOpen } }: { reservedBytes: number; doors: IngestDoors },
+  { reservedBytes, doors: { queue, isOpen } }: {
+    reservedBytes: number;
+    doors: Pick<IngestDoors, "queue" | "isOpen">;
+  },
 ): Promise<{ kept: Promise<void> | undefined }> {
   await queue.roomAgain(memoryBytes(packet) - reservedBytes, ROOM_WAIT_MS);
   if (!isOpen()) throw draining();
@@ -150,12 +171,13 @@ function accepted(packetId: string, durability: string): Response {
 
 const JSON_HEADERS = { "content-type": "application/json" };
 
-function full({ fullReason }: PacketQueue): ApiError {
+function full({ fullReason }: Intake): ApiError {
   const detail = `${fullReason[0]!.toUpperCase()}${fullReason.slice(1)}`;
   return new ApiError("QUEUE_FULL", `${detail}; send again after a moment`, { "retry-after": "1" });
 }
 
-function draining(): ApiError {
+/** The answer to whatever comes once a drain has begun. */
+export function draining(): ApiError {
   return new ApiError("DRAINING", "The distributor is shutting down: send again after a moment", {
     "retry-after": "1",
   });

@@ -16,6 +16,8 @@ const CLOSE_TIMEOUT_MS = 1000;
 export interface ServerOptions {
   /** Port 0 takes any free one and keeps it. */
   readonly address: { readonly hostname: string; readonly port: number };
+  /** Several threads listen on the port: this one before all others, or beside them. */
+  readonly sharing?: "first" | "further" | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -35,8 +37,14 @@ export class Server {
   ) {
     this.#handler = handler;
     this.#options = options;
-    this.#http = this.#listen(options.address.port);
+    const { address, sharing } = options;
+    this.#http = this.#listen(sharing === "first" ? findFree(address) : address.port);
     this.#address = this.#http.addr;
+  }
+
+  /** The port that it listens on. */
+  get port(): number {
+    return this.#address.port;
   }
 
   /** Where it listens: `http://127.0.0.1:8080`. */
@@ -62,8 +70,9 @@ export class Server {
   }
 
   #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const { hostname } = this.#options.address;
-    const http = Deno.serve({ hostname, port, onListen() {} }, this.#handler);
+    const { address: { hostname }, sharing } = this.#options;
+    const reusePort = sharing !== undefined;
+    const http = Deno.serve({ hostname, port, reusePort, onListen() {} }, this.#handler);
     http.finished.catch((error) => this.#fail(error));
     return http;
   }
@@ -83,4 +92,14 @@ export class Server {
       this.#fail(error as Error);
     }
   }
+}
+
+/**
+ * The port, or a free one for 0. Who shares a port would also share that of a stranger who does.
+ *
+ * @throws {Deno.errors.AddrInUse}
+ */
+function findFree({ hostname, port }: ServerOptions["address"]): number {
+  using listener = Deno.listen({ hostname, port });
+  return listener.addr.port;
 }

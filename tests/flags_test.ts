@@ -205,6 +205,13 @@ const VALUES: Record<Option["kind"], Record<string, unknown>> = {
     "0x10": undefined,
     "1 ": undefined,
   },
+  threads: {
+    "auto": navigator.hardwareConcurrency,
+    "2": 2,
+    "": undefined,
+    "all": undefined,
+    "1.5": undefined,
+  },
   boolean: {
     "true": true,
     "1": true,

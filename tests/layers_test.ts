@@ -26,6 +26,7 @@ const RANKS: readonly Rank[] = [
         "failpoint",
         "fast_scanner",
         "flags",
+        "front",
         "heap",
         "histogram",
       ],
@@ -77,6 +78,14 @@ const RANKS: readonly Rank[] = [
   // The routes: live objects are handed in.
   { files: ["admin", "ingest", "metrics"], upTo: 1 },
   { files: ["app"] },
+  // What threads say to each other, and their two ends.
+  {
+    files: [
+      ...["threads/commons", "threads/ingest_thread", "threads/link", "threads/messages"],
+      ...["threads/parcel", "threads/reception", "threads/relay", "threads/threads"],
+    ],
+    together: (file) => file.startsWith("threads/"),
+  },
   { files: ["distributor"] },
   { files: ["main"] },
 ];
@@ -87,7 +96,14 @@ const EXCEPTIONS = ["admin > registry: MAX_ANALYZERS"];
 /** What only some files may touch. */
 const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
   fetch: { pattern: /(?<![.\w])fetch\(/, files: ["http_fetch"] },
-  sockets: { pattern: /\bDeno\.(connect|connectTls|listen|listenTls)\b/, files: ["http_client"] },
+  sockets: {
+    pattern: /\bDeno\.(connect|connectTls|listen|listenTls)\b/,
+    files: ["http_client", "server"],
+  },
+  threads: {
+    pattern: /\bnew Worker\b|\bself\b/,
+    files: ["threads/ingest_thread", "threads/threads"],
+  },
   servers: { pattern: /\bDeno\.serve\b/, files: ["server"] },
   console: { pattern: /\bconsole\b/, files: ["log", "main"] },
   "standard streams": {

@@ -32,7 +32,11 @@ function distributorPermissions(target: Target): string[] {
 }
 
 export const PROGRAMS: Readonly<Record<ProgramName, ProgramBuild>> = {
-  distributor: { entry: "main.ts", permissions: distributorPermissions, flags: [] },
+  distributor: {
+    entry: "main.ts",
+    permissions: distributorPermissions,
+    flags: ["--include=src/threads/ingest_thread.ts"],
+  },
   analyzer: { entry: "analyzers/main.ts", permissions: () => ["--allow-net"], flags: [] },
   generator: { entry: "generator/main.ts", permissions: () => ["--allow-net"], flags: [] },
 };

@@ -131,6 +131,10 @@ export class DiskQueue implements PacketQueue {
     this.#feed();
   }
 
+  adopt(bytes: number): void {
+    this.#window.adopt(bytes);
+  }
+
   roomAgain(bytes: number, timeoutMs: number): Promise<void> {
     return this.#window.roomAgain(bytes, timeoutMs);
   }

@@ -18,6 +18,15 @@ export interface QueueOptions {
   readonly capacity: number;
   /** Bytes that bodies under way and undelivered packets may hold, dead letters included. */
   readonly capacityBytes: number;
+  /** Present where other threads take from the same bytes. */
+  readonly beside?: Beside | undefined;
+}
+
+/** What other threads, which read bodies as well, take of the same memory. */
+export interface Beside {
+  readonly reservedBytes: number;
+  /** Shows them what is taken here. */
+  publish(takenBytes: number): void;
 }
 
 const UNSETTLED: readonly Place[] = ["queued", "spooled", "in_flight"];
@@ -98,7 +107,9 @@ export class MemoryQueue implements PacketQueue {
   reserve(bytes: number): boolean {
     if (bytes > this.#freeBytes()) return false;
     this.#reservedBytes += bytes;
-    return true;
+    if (!this.#isOverdrawn()) return true;
+    this.release(bytes);
+    return false;
   }
 
   release(bytes: number): void {
@@ -106,10 +117,19 @@ export class MemoryQueue implements PacketQueue {
     this.#signal();
   }
 
+  adopt(bytes: number): void {
+    this.#reservedBytes += bytes;
+    this.#publish();
+  }
+
   accept(packet: Packet, reservedBytes = 0): boolean {
-    if (!this.hasRoom(memoryBytes(packet) - reservedBytes)) return false;
-    if (!this.channel.offer(packet)) return false;
-    this.#reservedBytes -= reservedBytes;
+    const missingBytes = memoryBytes(packet) - reservedBytes;
+    if (!this.hasRoom() || !this.reserve(missingBytes)) return false;
+    if (!this.channel.offer(packet)) {
+      this.release(missingBytes);
+      return false;
+    }
+    this.#reservedBytes -= memoryBytes(packet);
     this.ledger.accept(packet);
     this.#arrivals.add(packet);
     return true;
@@ -128,6 +148,7 @@ export class MemoryQueue implements PacketQueue {
   /** Takes in a packet that the books have on disk, whatever the bounds: its caller minds them. */
   load(packet: Packet): void {
     this.ledger.load(packet);
+    this.#publish();
     this.#arrivals.add(packet);
     this.channel.add(packet);
   }
@@ -258,7 +279,20 @@ export class MemoryQueue implements PacketQueue {
   }
 
   #freeBytes(): number {
-    return this.capacityBytes - this.ledger.heldBytes - this.#reservedBytes;
+    const { beside, capacityBytes } = this.#options;
+    const free = capacityBytes - this.ledger.heldBytes - this.#reservedBytes;
+    return beside ? free - beside.reservedBytes : free;
+  }
+
+  #publish(): void {
+    this.#options.beside?.publish(this.ledger.heldBytes + this.#reservedBytes);
+  }
+
+  /** Another thread may have taken the same bytes at once: then both see it, and give back. */
+  #isOverdrawn(): boolean {
+    if (!this.#options.beside) return false;
+    this.#publish();
+    return this.#freeBytes() < 0;
   }
 
   #longestDelayMs(nowMs: number): number {
@@ -267,6 +301,7 @@ export class MemoryQueue implements PacketQueue {
 
   /** Wakes whoever waits for room, and for the end. */
   #signal(): void {
+    this.#publish();
     if (this.#roomWaiters.size > 0) this.#wakeForRoom();
     if (this.#idleWaiters.size > 0 && this.#isIdle()) {
       for (const wake of this.#idleWaiters.keys()) wake();

@@ -37,6 +37,8 @@ export interface PacketQueue {
   reserve(bytes: number): boolean;
   /** Gives back memory that was reserved. */
   release(bytes: number): void;
+  /** Counts as reserved here what was reserved by another thread, which counts it no more. */
+  adopt(bytes: number): void;
   /** Resolves when there may be room for so many bytes, at the latest after `timeoutMs`. */
   roomAgain(bytes: number, timeoutMs: number): Promise<void>;
   /**

@@ -9,6 +9,7 @@
 import denoConfig from "../../deno.json" with { type: "json" };
 import { TestFolder } from "./data_folder.ts";
 import { eventually } from "./eventually.ts";
+import { threadsBeside, withFlowFlags } from "./flow_flags.ts";
 
 export type ProgramName = "distributor" | "analyzer" | "generator";
 
@@ -65,10 +66,12 @@ export async function startDistributorProgram(
   options: ProgramOptions = {},
 ): Promise<{ program: Program; url: string }> {
   const folder = new TestFolder();
-  const flags = ["--http-addr=127.0.0.1:0", folder.flag];
-  const program = startProgram("distributor", [...flags, ...args], options);
+  const flags = ["--http-addr=127.0.0.1:0", folder.flag, ...withFlowFlags(args)];
+  const program = startProgram("distributor", flags, options);
   program.onEnd = () => folder.remove();
-  return { program, url: await program.url() };
+  const url = await program.url();
+  if (threadsBeside(flags) > 0) await program.logs("thread listening");
+  return { program, url };
 }
 
 /** The path of an executable; it ends with .exe where programs do. */
@@ -131,7 +134,13 @@ export class Program {
 
   /** Sends a signal; nothing happens once the program has ended. */
   signal(name: Deno.Signal): void {
-    if (this.#isRunning) this.#child.kill(name);
+    if (!this.#isRunning) return;
+    try {
+      this.#child.kill(name);
+    } catch (error) {
+      // It has ended, and its exit code is not here yet.
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 
   /** Resolves to the exit code and how long that took from now. */

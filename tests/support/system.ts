@@ -19,6 +19,7 @@ import { assertBalanced, assertConserved } from "./conservation.ts";
 import { TestFolder } from "./data_folder.ts";
 import { eventually } from "./eventually.ts";
 import { Fleet, type Seen } from "./fleet.ts";
+import { threadsBeside, withFlowFlags } from "./flow_flags.ts";
 import { DIST } from "./program.ts";
 import { type LoggedEvent, startExecutable, type Subject } from "./subject.ts";
 
@@ -31,12 +32,16 @@ export interface SystemOptions {
   readonly flags?: readonly string[];
   /** How the mock analyzers are made. */
   readonly analyzers?: MockAnalyzerOptions;
+  /** What its threads run instead of the program's own. */
+  readonly threadModule?: URL;
 }
 
 /** Starts a distributor and its analyzers, and registers them. */
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
-  const { weights = [], flags = [], analyzers } = options;
-  const system = new System(flags, DIST ? await startExecutable(systemFlags(flags)) : undefined);
+  const { weights = [], flags = [], analyzers, threadModule } = options;
+  const subject = DIST ? await startExecutable(systemFlags(flags)) : undefined;
+  const system = new System(flags, { subject, threadModule });
+  await system.listens();
   for (const [i, weight] of weights.entries()) {
     await system.join(`analyzer${i + 1}`, weight, analyzers);
   }
@@ -44,7 +49,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 }
 
 function systemFlags(flags: readonly string[]): string[] {
-  return ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", ...flags];
+  return ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", ...withFlowFlags(flags)];
 }
 
 export class System {
@@ -54,14 +59,20 @@ export class System {
   /** Failures of the storage; a program would have ended. */
   readonly failures: Error[] = [];
   readonly #subject: Subject;
+  readonly #threadsBeside: number;
   #stopped = false;
 
-  constructor(flags: readonly string[], subject?: Subject) {
-    this.#subject = subject ?? this.#startHere([this.folder.flag, ...systemFlags(flags)]);
+  constructor(
+    flags: readonly string[],
+    options: { subject?: Subject | undefined; threadModule?: URL | undefined } = {},
+  ) {
+    const args = [this.folder.flag, ...systemFlags(flags)];
+    this.#threadsBeside = threadsBeside(args);
+    this.#subject = options.subject ?? this.#startHere(args, options.threadModule);
     this.agent = new Agent(this.url);
   }
 
-  #startHere(args: readonly string[]): Subject {
+  #startHere(args: readonly string[], threadModule: URL | undefined): Subject {
     const config = readConfig({ args, env: () => undefined, readFile: () => undefined });
     const events: LoggedEvent[] = [];
     const log = recordingLog(events);
@@ -70,6 +81,7 @@ export class System {
       random: systemRandom,
       log,
       onFailed: (error) => this.failures.push(error),
+      ...(threadModule && { threadModule }),
     });
     return { url: distributor.url, events: () => events, drain: () => distributor.drain() };
   }
@@ -81,6 +93,16 @@ export class System {
 
   get url(): string {
     return this.#subject.url;
+  }
+
+  /** Waits until all its threads do. */
+  async listens(): Promise<void> {
+    await eventually(
+      () =>
+        this.events.filter(({ event }) => event === "thread listening").length >=
+          this.#threadsBeside,
+      { name: "all threads listen" },
+    );
   }
 
   /** Starts an analyzer and registers it. */
