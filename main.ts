@@ -16,7 +16,7 @@ import { StorageError } from "./src/queue/storage_error.ts";
 import { systemRandom } from "./src/random.ts";
 import { onStopSignal } from "./src/signals.ts";
 import { runSpoolCommand } from "./src/spool_command.ts";
-import { VERSION } from "./src/version.ts";
+import { describeVersion, VERSION } from "./src/version.ts";
 
 const USAGE = `distributor: shares log packets among analyzers by weight
 
@@ -35,7 +35,7 @@ SIGHUP reads the analyzers of the config file again.`;
 function main(): void {
   const config = orExit(load);
   if (config.command.help) return console.log(USAGE);
-  if (config.command.version) return console.log(`distributor ${VERSION}`);
+  if (config.command.version) return console.log(`distributor ${describeVersion()}`);
   if (config.command.printConfig) return console.log(describeConfig(config));
   if (config.words[0] === "healthcheck") return void checkHealth(config);
   if (config.words[0] === "spool") return lookIntoSpool(config);

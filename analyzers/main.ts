@@ -7,7 +7,7 @@
 import { UsageError } from "../src/errors.ts";
 import { describeFlags, type OptionTable, type OptionValues, parseFlags } from "../src/flags.ts";
 import { onStopSignal } from "../src/signals.ts";
-import { VERSION } from "../src/version.ts";
+import { describeVersion } from "../src/version.ts";
 import { FAULT_OPTIONS, pickKnobs } from "./faults.ts";
 import { ListenError } from "./listener.ts";
 import { type MockAnalyzer, startMockAnalyzer } from "./mock_analyzer.ts";
@@ -155,7 +155,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const settings = readSettings(args);
     if (settings.help) console.log(USAGE);
-    else if (settings.version) console.log(`analyzer ${VERSION}`);
+    else if (settings.version) console.log(`analyzer ${describeVersion()}`);
     else await run(settings);
     return 0;
   } catch (error) {

@@ -10,7 +10,7 @@ import { UsageError } from "../src/errors.ts";
 import { describeFlags } from "../src/flags.ts";
 import { randomId, systemRandom } from "../src/random.ts";
 import { onStopSignal } from "../src/signals.ts";
-import { VERSION } from "../src/version.ts";
+import { describeVersion } from "../src/version.ts";
 import { TcpSender } from "./sender.ts";
 import { FetchSender } from "./fetch_sender.ts";
 import { OPTIONS, parseSettings, type Settings } from "./options.ts";
@@ -39,7 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   if (settings.help || settings.version) {
-    console.log(settings.help ? USAGE : `generator ${VERSION}`);
+    console.log(settings.help ? USAGE : `generator ${describeVersion()}`);
     return 0;
   }
   const url = new URL(settings.url.replace(/\/*$/, "/api/v1/logs"));

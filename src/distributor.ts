@@ -119,7 +119,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   registry.onWithdrawn((analyzer) => {
     if (analyzer.removed) delivery.forget(analyzer.url);
   });
-  const roster = new Roster(registry, { store: spool && storeIn(spool), log });
+  const roster = new Roster(registry, {
+    store: spool && storeIn(spool),
+    clock,
+    log,
+    onFailed: doors.onFailed,
+  });
   const ingestMetrics = new IngestMetrics();
   const metrics = () =>
     readMetrics(queue, {
@@ -145,17 +150,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       metrics,
       clock,
       unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
-      warnings: () => spool ? warningsOf(spool) : [],
+      warnings: () => warningsOf(queue, spool),
     },
     log,
   });
 
-  const server = new Server(app, {
-    address: options.httpAddr,
-    sharing: commons && "first",
-    clock,
-    log,
-  });
+  const server = listen();
   const threads = commons && new Threads({
     address: { hostname: options.httpAddr.hostname, port: server.port },
     maxBodyBytes: options.maxBody,
@@ -180,6 +180,16 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     drain: () => drained ??= drain(),
   };
 
+  function listen(): Server {
+    try {
+      const sharing = commons && "first";
+      return new Server(app, { address: options.httpAddr, sharing, clock, log });
+    } catch (error) {
+      spool?.close();
+      throw error;
+    }
+  }
+
   async function drain(): Promise<Rest> {
     isOpen = false;
     commons?.shut();
@@ -189,6 +199,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     prober.stop();
     queue.close();
     registry.close();
+    roster.close();
     await settled(workers, clock);
     delivery.close();
     await Promise.all([server.close(), threads?.close()]);
@@ -197,10 +208,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   }
 }
 
-/** What happened to the spool that nobody can undo but an operator. */
-function warningsOf({ setAside, lost }: Spool): string[] {
+/** What nobody can see to but an operator. */
+function warningsOf(queue: PacketQueue, spool: Spool | undefined): string[] {
+  const { setAside = [], lost = { packets: 0 } } = spool ?? {};
   const warnings = setAside.map((file) => `a damaged spool was set aside: ${file}`);
   if (lost.packets > 0) warnings.push(`${lost.packets} damaged packets were put aside`);
+  if (queue.manyDeadLetters) warnings.push(queue.manyDeadLetters);
   return warnings;
 }
 

@@ -65,9 +65,10 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       const packet = readPacket(received, { isForm, doors });
       // The drain may have begun while the body came in.
       if (!doors.isOpen()) throw draining();
-      if (!queue.accept(packet, reservedBytes)) await acceptLater(packet, { reservedBytes, doors });
+      const { kept } = queue.accept(packet, reservedBytes)
+        ? { kept: queue.kept() }
+        : await acceptLater(packet, { reservedBytes, doors });
       reservedBytes = 0;
-      const kept = queue.kept();
       if (kept) await kept;
       return accepted(packet.id, queue.durability);
     } catch (error) {
@@ -104,7 +105,7 @@ async function waitForRoom(
 }
 
 /**
- * The queue filled up while the body came in.
+ * The queue filled up while the body came in. What it returns resolves once the packet is kept.
  *
  * @throws {ApiError} QUEUE_FULL, DRAINING
  */
@@ -114,10 +115,12 @@ export async function acceptLater(
     reservedBytes: number;
     doors: Pick<IngestDoors, "queue" | "isOpen">;
   },
-): Promise<void> {
+): Promise<{ kept: Promise<void> | undefined }> {
   await queue.roomAgain(memoryBytes(packet) - reservedBytes, ROOM_WAIT_MS);
   if (!isOpen()) throw draining();
   if (!queue.accept(packet, reservedBytes)) throw full(queue);
+  // Asked for here and now: a moment later it could be another packet's.
+  return { kept: queue.kept() };
 }
 
 function readPacket(

@@ -10,8 +10,10 @@ import type { Random } from "./random.ts";
 
 /** Packets' worth of credit by which an entry may run ahead of its share: what keeps draws random. */
 const SLACK_PACKETS = 2;
-/** Packets' worth of credit that an entry brings back from being suspended, at most. */
-const SUSPENDED_PACKETS = 16;
+/** An entry brings back from being suspended its share of so many packets' worth of credit, at most … */
+const SUSPENDED_PACKETS = 32;
+/** … and, if its share is nearly all, no more than of so many. */
+const MAX_SUSPENDED_PACKETS = 16;
 /** Packets over which the mean packet size is remembered. */
 const MEAN_WINDOW_PACKETS = 1000;
 /** Draws after which the sums are computed afresh, so that rounding errors cannot add up. */
@@ -29,8 +31,9 @@ const MIN_WEIGHT = 1e-100;
  * {@link SLACK_PACKETS} mean packets times its share, so the draw stays unpredictable while no
  * entry strays from its share by more than about one packet, however sizes vary. An entry that
  * leaves drops its credit and starts again from zero when it returns: nothing is caught up. One
- * that is suspended, because it is full for the moment, keeps its credit, and gains no more than
- * {@link SUSPENDED_PACKETS} mean packets of it: moments of being full do not shift the shares.
+ * that is suspended, because it is full for the moment, keeps its credit, and gains no more of it
+ * than its share of {@link SUSPENDED_PACKETS} mean packets: moments of being full do not shift the
+ * shares. What it would have beyond that is forgiven to those who took the packets in its stead.
  *
  * Credits grow together, so they are kept as one number: `clock`, messages per unit of weight. An
  * entry's credit is `weight × clock − paid`. Entries with tickets stand in two binary indexed
@@ -129,24 +132,36 @@ export class Lottery {
       return;
     }
     const credit = this.#weight[entry]! * this.#clock - this.#paid[entry]!;
-    const excess = credit - SUSPENDED_PACKETS * this.#meanMessages;
-    if (excess > 0) this.#giveUp(entry, excess);
+    const most = Math.min(MAX_SUSPENDED_PACKETS, SUSPENDED_PACKETS * this.share(entry));
+    const excess = credit - most * this.#meanMessages;
+    if (excess > 0) this.#forgive(entry, excess);
     this.#suspended[entry] = 0;
     this.#enlist(entry);
   }
 
-  /** Moves an entry's credit to all others at once: of what is in the pot it would get a part back. */
-  #giveUp(entry: number, credit: number): void {
-    const others = this.#totalWeight - this.#weight[entry]!;
-    if (this.#size === 1 || others <= 0) {
-      this.#paid[entry]! += credit;
-      this.#pot += credit;
-      return;
+  /** Moves credit of an entry that stands in no tree to those in debt, by what each owes. O(n log n). */
+  #forgive(creditor: number, credit: number): void {
+    const debtOf = (entry: number) =>
+      Math.max(0, this.#paid[entry]! - this.#weight[entry]! * this.#clock);
+    let debts = 0;
+    for (let i = 0; i < this.#weight.length; i++) debts += debtOf(i);
+    const forgiven = Math.min(credit, debts);
+    this.#paid[creditor]! += credit;
+    this.#pot += credit - forgiven;
+    for (let i = 0; i < this.#weight.length && debts > 0; i++) {
+      const part = forgiven * debtOf(i) / debts;
+      if (part > 0) this.#refund(i, part);
     }
-    const leap = credit / others;
-    this.#clock += leap;
-    this.#paid[entry]! += credit + this.#weight[entry]! * leap;
-    if (isLeap(this.#totalWeight, others)) this.#rebase();
+  }
+
+  #refund(entry: number, messages: number): void {
+    this.#paid[entry]! -= messages;
+    if (this.#ticketed[entry]) {
+      this.#add(this.#paidTree, entry, -messages);
+    } else {
+      this.#turn[entry]!++;
+      this.#enlist(entry);
+    }
   }
 
   /**

@@ -6,8 +6,10 @@
  */
 
 import type { AnalyzerConfig } from "./analyzer.ts";
+import { parseAnalyzer } from "./analyzer_config.ts";
+import type { Cancel, Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
-import type { Spool } from "./queue/spool.ts";
+import { type Spool, StorageError } from "./queue/spool.ts";
 import type { Registry } from "./registry.ts";
 
 const FILE_KEY = "config-file-analyzers";
@@ -17,13 +19,13 @@ export interface RosterEntry extends AnalyzerConfig {
   readonly paused: boolean;
 }
 
-/** Where it is written down, each change at once. */
+/** Where it is written down, each change at once. What it brings back may be damaged. */
 export interface RosterStore {
-  load(): RosterEntry[];
+  load(): unknown[];
   put(entry: RosterEntry): void;
   remove(id: string): void;
   /** The analyzers of the config file when it was last read. */
-  loadFile(): readonly AnalyzerConfig[];
+  loadFile(): unknown;
   saveFile(analyzers: readonly AnalyzerConfig[]): void;
 }
 
@@ -33,37 +35,53 @@ export function storeIn({ analyzers, meta }: Pick<Spool, "analyzers" | "meta">):
     load: () => analyzers.load(),
     put: (entry) => analyzers.put(entry),
     remove: (id) => analyzers.remove(id),
-    loadFile: () => JSON.parse(meta.get(FILE_KEY) ?? "[]"),
+    loadFile: () => parseJson(meta.get(FILE_KEY) ?? "[]"),
     saveFile: (file) => meta.set(FILE_KEY, JSON.stringify(file)),
   };
 }
 
+export interface RosterOptions {
+  /** None with durability memory, which brings nothing back. */
+  readonly store: RosterStore | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The storage has failed for good. */
+  readonly onFailed: (error: Error) => void;
+}
+
+/** What could not be written down is tried again after this long. */
+const RETRY_MS = 1000;
+
 export class Roster {
   readonly #registry: Registry;
-  readonly #store: RosterStore | undefined;
-  readonly #log: Log;
+  readonly #options: RosterOptions;
   /** What is written down, by id. */
   readonly #written = new Map<string, RosterEntry>();
   readonly #changed = new Set<string>();
   #file: readonly AnalyzerConfig[] = [];
 
-  /** @param options `store`: none with durability memory, which brings nothing back */
-  constructor(registry: Registry, options: { store: RosterStore | undefined; log: Log }) {
+  #cancelRetry: Cancel | undefined;
+  #isClosed = false;
+
+  constructor(registry: Registry, options: RosterOptions) {
     this.#registry = registry;
-    this.#store = options.store;
-    this.#log = options.log;
+    this.#options = options;
     registry.onChange(({ id }) => this.#note(id));
   }
 
   /** Brings back what was written down, at the start. */
   restore(): void {
-    if (!this.#store) return;
-    this.#file = this.#store.loadFile();
-    for (const entry of this.#store.load()) {
-      this.#written.set(entry.id, entry);
-      const { id, url, weight, paused } = entry;
-      this.#registry.put({ id, url, weight });
-      if (paused) this.#registry.update(this.#registry.get(id)!, { paused });
+    const { store } = this.#options;
+    if (!store) return;
+    const file = store.loadFile();
+    if (Array.isArray(file)) this.#file = file.flatMap((entry) => this.#parse(entry) ?? []);
+    for (const entry of store.load()) {
+      const analyzer = this.#parse(entry);
+      if (!analyzer) continue;
+      const paused = (entry as RosterEntry).paused === true;
+      this.#written.set(analyzer.id, { ...analyzer, paused });
+      this.#registry.put(analyzer);
+      if (paused) this.#registry.update(this.#registry.get(analyzer.id)!, { paused });
     }
   }
 
@@ -77,46 +95,95 @@ export class Roster {
     }
     const isNews = JSON.stringify(file) !== JSON.stringify(this.#file);
     this.#file = file;
-    if (isNews) this.#write(() => this.#store?.saveFile(file));
+    // In this order: a file that is remembered without its analyzers would bring none next time.
+    this.#writeChanged();
+    if (isNews && this.#changed.size === 0) this.#tryWrite(() => this.#saveFile());
+  }
+
+  /** Stops its own timer. */
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelRetry?.();
+  }
+
+  #parse(entry: unknown): AnalyzerConfig | undefined {
+    try {
+      return parseAnalyzer(entry);
+    } catch (error) {
+      const { message } = error as Error;
+      this.#options.log.error("a damaged analyzer is not brought back", { error: message });
+      return undefined;
+    }
   }
 
   /** One that moves to another URL leaves and comes in one go: only the end of that is written. */
   #note(id: string): void {
-    if (!this.#store) return;
+    if (!this.#options.store) return;
     if (this.#changed.size === 0) queueMicrotask(() => this.#writeChanged());
     this.#changed.add(id);
   }
 
   #writeChanged(): void {
-    const changed = [...this.#changed];
-    this.#changed.clear();
-    this.#write(() => changed.forEach((id) => this.#writeOne(id)));
+    for (const id of [...this.#changed]) {
+      if (this.#tryWrite(() => this.#writeOne(id))) this.#changed.delete(id);
+    }
+    if (this.#changed.size > 0) this.#retryLater();
   }
 
   #writeOne(id: string): void {
+    const { store } = this.#options;
     const analyzer = this.#registry.get(id);
     const before = this.#written.get(id);
     if (!analyzer) {
       if (!before) return;
-      this.#store?.remove(id);
+      store?.remove(id);
       this.#written.delete(id);
       return;
     }
     const { url, weight, paused } = analyzer;
     if (before && isSame(before, analyzer) && before.paused === paused) return;
     const entry = { id, url, weight, paused };
-    this.#store?.put(entry);
+    store?.put(entry);
     this.#written.set(id, entry);
   }
 
-  #write(work: () => void): void {
+  #saveFile(): void {
+    this.#options.store?.saveFile(this.#file);
+  }
+
+  #tryWrite(work: () => void): boolean {
     try {
       work();
+      return true;
     } catch (error) {
-      this.#log.error("analyzers not written down: a restart will not know of this change", {
-        error: (error as Error).message,
-      });
+      this.#options.log.error(
+        "analyzers not written down: a restart would not know of this change",
+        {
+          error: (error as Error).message,
+          again_in_ms: RETRY_MS,
+        },
+      );
+      const isOver = error instanceof StorageError && error.kind === "failed";
+      if (isOver) this.#options.onFailed(error);
+      return false;
     }
+  }
+
+  #retryLater(): void {
+    if (this.#isClosed) return;
+    this.#cancelRetry?.();
+    this.#cancelRetry = this.#options.clock.after(RETRY_MS, () => {
+      this.#writeChanged();
+      if (this.#changed.size === 0) this.#tryWrite(() => this.#saveFile());
+    });
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -28,9 +28,9 @@ function setup(
 
 let packets = 0;
 
-function createPacket(id = `packet-${packets++}`, messages = 1): Packet {
-  const body = new Uint8Array(BODY_BYTES).fill(0x20);
-  const shape = { messages, packetId: id, closeAt: BODY_BYTES - 1, multiline: false };
+function createPacket(id = `packet-${packets++}`, messages = 1, bytes = BODY_BYTES): Packet {
+  const body = new Uint8Array(bytes).fill(0x20);
+  const shape = { messages, packetId: id, closeAt: bytes - 1, multiline: false };
   const options = { receivedAt: "2024-01-02T03:04:05.678Z", acceptedAtMs: 1000, newId: () => id };
   return sealPacket(body, shape, options);
 }
@@ -46,6 +46,11 @@ function accept(queue: DiskQueue, count: number): string[] {
     assert(queue.accept(packet, BODY_BYTES));
     return packet.id;
   });
+}
+
+/** Lets in one packet of a size. */
+function acceptSized(queue: DiskQueue, bytes: number): boolean {
+  return queue.reserve(bytes) && queue.accept(createPacket(undefined, 1, bytes), bytes);
 }
 
 /** Lets the event loop turn until nothing moves. */
@@ -158,6 +163,87 @@ Deno.test("diskQueue holds no more than half of its memory in packets", async ()
   assert(queue.hasRoom(10 * HELD_BYTES), "a backlog on disk takes no memory");
 });
 
+Deno.test("diskQueue delivers a packet that is larger than its window, and what comes after it", async () => {
+  const { queue, clock } = setup({ capacityBytes: 1 << 20 });
+  assert(acceptSized(queue, 600 << 10));
+  await pass(clock);
+  for (let i = 0; i < 5; i++) assert(acceptSized(queue, BODY_BYTES));
+  for (let i = 0; i < 3; i++) {
+    await pass(clock, 5);
+    for (const packet of startAll(queue)) queue.deliver(packet);
+  }
+  assertEquals(books(queue), [6, 0, 0, 0, 6, 0]);
+});
+
+Deno.test("diskQueue reads nothing back while bodies coming in hold the memory", async () => {
+  const { queue, clock } = setup({ capacity: 2, capacityBytes: 1e6 });
+  accept(queue, 1);
+  await pass(clock);
+  assert(acceptSized(queue, 600_000));
+  await pass(clock);
+  const others = 1e6 - 2 * HELD_BYTES;
+  assert(queue.reserve(others));
+  assert(queue.accept(createPacket()));
+  queue.deliver(startAll(queue)[0]!);
+  await pass(clock, 10);
+  assertEquals(books(queue), [3, 0, 2, 0, 1, 0]);
+  queue.release(others);
+  for (let i = 0; i < 2; i++) {
+    await pass(clock, 10);
+    for (const packet of startAll(queue)) queue.deliver(packet);
+  }
+  await pass(clock, 10);
+  assertEquals(books(queue), [3, 0, 0, 0, 3, 0]);
+});
+
+Deno.test("diskQueue.idle() waits for what is being committed, and close() loses none of it", async () => {
+  const { queue, clock } = setup();
+  accept(queue, 1);
+  let isIdle: boolean | undefined;
+  void queue.idle(1000).then((idle) => isIdle = idle);
+  await pass(clock);
+  assertEquals(isIdle, undefined, "it is in the channel by now");
+  accept(queue, 1);
+  queue.close();
+  await pass(clock, 1000);
+  assertEquals([isIdle, books(queue)], [false, [2, 2, 0, 0, 0, 0]]);
+});
+
+Deno.test("diskQueue.finish() refuses what it can no longer commit, and leaves nobody waiting", async () => {
+  const spool = new FakeSpool({ holdSync: true });
+  const { queue, clock } = setup({ spool });
+  accept(queue, 1);
+  await pass(clock);
+  accept(queue, 1);
+  const refused = assertRejects(() => queue.kept()!, ApiError);
+  const finished = queue.finish();
+  await pass(clock, 1000);
+  await finished;
+  assertEquals((await refused).code, "STORAGE_FAILED");
+  assertEquals(queue.ledger.accepted.packets, 1);
+});
+
+Deno.test("diskQueue holds the memory of dead letters until they are written down", async () => {
+  const { queue, clock, spool } = setup();
+  accept(queue, 1);
+  await pass(clock);
+  const [packet] = startAll(queue);
+  queue.bury(packet!, VERDICT);
+  assertEquals(queue.ledger.heldBytes, HELD_BYTES);
+  await pass(clock, 5);
+  assertEquals([queue.ledger.heldBytes, spool.letters.size], [0, 1]);
+});
+
+Deno.test("diskQueue warns of many dead letters before they fill the disk", async () => {
+  const { queue, clock, spool } = setup();
+  spool.arrivalsMaxBytes = 300;
+  accept(queue, 2);
+  await pass(clock);
+  for (const packet of startAll(queue)) queue.bury(packet, VERDICT);
+  await pass(clock, 5);
+  assert(queue.manyDeadLetters?.includes("replay or delete"));
+});
+
 Deno.test("diskQueue finds at its start what was not settled, and counts it as accepted", async () => {
   const before = setup();
   accept(before.queue, 5);
@@ -240,10 +326,13 @@ Deno.test("diskQueue lets nothing in while its spool says that it is nearly full
   await pass(clock);
   assert(!queue.hasRoom());
   assert(!queue.accept(createPacket()));
-  spool.isNearlyFull = false;
   queue.deliver(startAll(queue)[0]!);
   await pass(clock, 5);
-  assert(queue.hasRoom());
+  assert(!queue.hasRoom());
+  // All is settled: nothing is written any more that would notice that there is room again.
+  spool.isNearlyFull = false;
+  await pass(clock, 500);
+  assert(queue.hasRoom() && queue.isReady);
 });
 
 for (const moment of ["commit", "sync"] as const) {

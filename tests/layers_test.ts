@@ -47,8 +47,21 @@ const RANKS: readonly Rank[] = [
   {
     files: [
       ...["analyzer", "analyzer_config", "analyzer_view", "health", "lottery", "retry"],
-      ...["queue/arrivals", "queue/dead_letter", "queue/disk", "queue/ledger", "queue/memory"],
-      ...["queue/analyzer_rows", "queue/ballast", "queue/data_folder", "queue/dead_rows"],
+      ...[
+        "queue/arrivals",
+        "queue/committer",
+        "queue/dead_letter",
+        "queue/disk",
+        "queue/ledger",
+        "queue/memory",
+      ],
+      ...[
+        "queue/analyzer_rows",
+        "queue/ballast",
+        "queue/data_folder",
+        "queue/dead_rows",
+        "queue/file_lock",
+      ],
       ...["queue/group_rows", "queue/offline_spool", "queue/packet_codec", "queue/settled_bits"],
       ...[
         "queue/packet_queue",
@@ -108,6 +121,7 @@ const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
       "main",
       "queue/ballast",
       "queue/data_folder",
+      "queue/file_lock",
       "queue/offline_spool",
       "queue/spool",
       "queue/spool_database",

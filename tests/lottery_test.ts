@@ -304,7 +304,7 @@ Deno.test("lottery.setSuspended() for a moment shifts no share, not even the hea
   }
 });
 
-Deno.test("lottery.setSuspended() for long brings back 16 mean packets of credit at most", () => {
+Deno.test("lottery.setSuspended() for long brings back the share of 32 mean packets at most", () => {
   for (const size of [1, 250]) {
     const lottery = createLottery(WEIGHTS);
     const random = seededRandom(size);
@@ -317,10 +317,28 @@ Deno.test("lottery.setSuspended() for long brings back 16 mean packets of credit
     assertLess(Math.abs(without.messages[1]! / size - 5000), 5 * Math.sqrt(10_000 / 4));
     lottery.setSuspended(0, false);
     const back = draw(1000);
-    assertLess(Math.abs(back.messages[0]! / size - (400 + 16)), 4, "no flood");
+    assertLess(Math.abs(back.messages[0]! / size - (400 + 0.4 * 32)), 4, "no flood");
     const after = draw(10_000);
     assertLessOrEqual(Math.abs(after.messages[0]! / after.total - 0.4), 4 / 10_000);
     assertEquals([lottery.size, lottery.isOpen(0)], [4, true]);
+  }
+});
+
+Deno.test("lottery.setSuspended() leaves no debt with the one that stood in for all others", () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const random = seededRandom(seed);
+    const lottery = createLottery(WEIGHTS);
+    drawMany(lottery, { packets: 1000, random });
+    for (const entry of [0, 1, 2]) lottery.setSuspended(entry, true);
+    assertEquals(drawMany(lottery, { packets: 500, random }).messages[3], 500);
+    for (const entry of [0, 1, 2]) lottery.setSuspended(entry, false);
+    const back = drawMany(lottery, { packets: 1000, random });
+    // What the three bring back is at most 32 packets' worth, of which its debt is the rest.
+    assertGreater(back.messages[3]!, 100 - 32, `seed ${seed}`);
+    assertLessOrEqual(
+      worstError(drawMany(lottery, { packets: 10_000, random }), WEIGHTS),
+      4 / 10_000,
+    );
   }
 });
 
@@ -414,17 +432,14 @@ class Twin {
     if (!this.weights[entry] || this.suspended[entry] === suspended) return;
     this.suspended[entry] = suspended;
     if (suspended) return;
-    const excess = Math.max(0, this.credits[entry]! - 16 * this.#mean);
-    const others = this.weights.reduce((sum, weight, i) => sum + (i === entry ? 0 : weight), 0);
+    const most = Math.min(16, 32 * this.weights[entry]! / this.#total) * this.#mean;
+    const excess = Math.max(0, this.credits[entry]! - most);
+    const debts = this.weights.map((weight, i) => weight ? Math.max(0, -this.credits[i]!) : 0);
+    const owed = debts.reduce((a, b) => a + b, 0);
+    const forgiven = Math.min(excess, owed);
     this.credits[entry]! -= excess;
-    if (others === 0) {
-      this.pot += excess;
-      return;
-    }
-    this.#lead -= excess / others;
-    this.weights.forEach((weight, i) => {
-      if (i !== entry) this.credits[i]! += excess * weight / others;
-    });
+    this.pot += excess - forgiven;
+    if (owed > 0) debts.forEach((debt, i) => this.credits[i]! += forgiven * debt / owed);
   }
 
   /** Credits a packet and fails unless `drawn` is the entry that `chance` points at. */

@@ -1,6 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { AnalyzerConfig } from "../src/analyzer.ts";
 import { DEFAULT_HEALTH } from "../src/health.ts";
+import { StorageError } from "../src/queue/spool.ts";
 import { Registry } from "../src/registry.ts";
 import { Roster, type RosterEntry, type RosterStore } from "../src/roster.ts";
 import { FakeClock } from "./support/fake_clock.ts";
@@ -44,16 +45,23 @@ function start(store: RosterStore | undefined, file: readonly AnalyzerConfig[] =
   const events: string[] = [];
   const say = (event: string) => void events.push(event);
   const log = { debug: say, info: say, warn: say, error: say, flush: () => {} };
+  const clock = new FakeClock();
+  const failures: Error[] = [];
   const registry = new Registry(
     { health: DEFAULT_HEALTH, maxLoad: () => 1000 },
-    { clock: new FakeClock(), random: () => 0.5, log },
+    { clock, random: () => 0.5, log },
   );
-  const roster = new Roster(registry, { store, log });
+  const roster = new Roster(registry, {
+    store,
+    clock,
+    log,
+    onFailed: (error) => void failures.push(error),
+  });
   roster.restore();
   roster.takeOver(file);
   const list = () =>
     [...registry.analyzers].map(({ id, url, weight, paused }) => ({ id, url, weight, paused }));
-  return { registry, roster, list, events };
+  return { registry, roster, list, events, clock, failures };
 }
 
 const settled = () => Promise.resolve();
@@ -114,12 +122,48 @@ Deno.test("roster writes nothing for a change of health", async () => {
   assertEquals([registry.get("a")!.health.state, store.writes], ["ejected", writes]);
 });
 
-Deno.test("roster says so when a change could not be written down, and goes on", async () => {
+Deno.test("roster says so when a change could not be written down, and tries again", async () => {
   const store = new FakeStore();
-  const { registry, events } = start(store);
+  const { registry, events, clock } = start(store);
   store.isBroken = true;
   registry.put(A);
   await settled();
-  assertEquals(events.at(-1), "analyzers not written down: a restart will not know of this change");
+  assertEquals(
+    events.at(-1),
+    "analyzers not written down: a restart would not know of this change",
+  );
   assertEquals(registry.size, 1);
+  store.isBroken = false;
+  clock.advance(1000);
+  assertEquals(start(store).list(), [{ ...A, paused: false }]);
+});
+
+Deno.test("roster takes the config file's analyzers over again when they could not be written", async () => {
+  const store = new FakeStore();
+  store.isBroken = true;
+  start(store, [A, B]);
+  await settled();
+  assertEquals(store.file, [], "else the next start would find nothing new in the file");
+  store.isBroken = false;
+  assertEquals(start(store, [A, B]).list().map(({ id }) => id), ["a", "b"]);
+});
+
+Deno.test("roster passes over what is damaged in the store, and says so", () => {
+  const store = new FakeStore();
+  store.entries.set("a", { ...A, paused: false });
+  store.entries.set("b", { ...B, weight: NaN, paused: false });
+  const { list, events } = start(store);
+  assertEquals(list().map(({ id }) => id), ["a"]);
+  assert(events.includes("a damaged analyzer is not brought back"));
+});
+
+Deno.test("roster tells of a storage that has failed for good", async () => {
+  const store = new FakeStore();
+  const { registry, failures } = start(store);
+  store.put = () => {
+    throw new StorageError("failed", "I/O error");
+  };
+  registry.put(A);
+  await settled();
+  assertEquals(failures.map(({ message }) => message), ["I/O error"]);
 });

@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../clock.ts";
+import { type FileLock, tryLock } from "./file_lock.ts";
 import { faultOf, StorageError } from "./storage_error.ts";
 
 const DATABASE = "spool.db";
@@ -44,11 +45,15 @@ export function exists(path: string): boolean {
   }
 }
 
+function sizeOf(path: string): number {
+  return exists(path) ? Deno.statSync(path).size : 0;
+}
+
 /** What a process holds of a folder; gone with the process, however that ends. */
 export class DataFolder {
   readonly path: string;
   readonly paths: FolderPaths;
-  readonly #lock: Deno.FsFile;
+  readonly #lock: FileLock;
 
   /**
    * Makes the folder if need be, and takes it for this process.
@@ -58,15 +63,15 @@ export class DataFolder {
   constructor(path: string) {
     this.path = path;
     this.paths = pathsIn(path);
+    let lock: FileLock | undefined;
     try {
       makeFolder(path);
-      this.#lock = Deno.openSync(this.paths.lock, { read: true, write: true, create: true });
+      lock = tryLock(this.paths.lock, { exclusive: true });
     } catch (error) {
       throw unusable(path, error);
     }
-    if (this.#lock.tryLockSync(true)) return;
-    this.#lock.close();
-    throw inUse(path);
+    if (!lock) throw inUse(path);
+    this.#lock = lock;
   }
 
   /** Notes that the database is damaged, so that the next start does not trip over it again. */
@@ -81,7 +86,35 @@ export class DataFolder {
   /** Whether the database was found damaged, or is none: SQLite would delete its log. */
   get isDamaged(): boolean {
     const { damaged, database } = this.paths;
-    return exists(damaged) || (exists(database) && !isDatabase(database));
+    if (exists(damaged)) return true;
+    return exists(database) ? !isDatabase(database) || this.#isLogAlone() : this.#isLogAlone();
+  }
+
+  /** A log without a database is what is left of one; SQLite would delete it. */
+  #isLogAlone(): boolean {
+    return sizeOf(this.paths.database) === 0 && sizeOf(this.paths.wal) > 0;
+  }
+
+  /** Gives up the room kept for a full disk; whether there was any. */
+  removeBallast(): boolean {
+    if (!exists(this.paths.ballast)) return false;
+    Deno.removeSync(this.paths.ballast);
+    return true;
+  }
+
+  /** Keeps damaged bytes in a file of a name that is not taken; returns its path. */
+  keepDamaged(name: string, bytes: Uint8Array): string {
+    let path = `${this.path}/${name}.bin`;
+    for (let n = 2; exists(path); n++) path = `${this.path}/${name}-${n}.bin`;
+    using file = Deno.openSync(path, { write: true, createNew: true });
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+    file.syncSync();
+    return path;
+  }
+
+  /** Makes the names of the files in it durable. */
+  sync(): void {
+    syncFolder(this.path);
   }
 
   /** Renames database and log together, which stay readable as a pair; returns their new paths. */
@@ -169,7 +202,12 @@ function makeFolder(path: string): void {
   }
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   syncFolder(path);
-  syncFolder(`${path}/..`);
+  try {
+    syncFolder(`${path}/..`);
+  } catch (error) {
+    // Executables may not look at the folder around; they find theirs made, or make it but once.
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
 }
 
 /** Makes names in a folder survive a power loss. */

@@ -40,10 +40,16 @@ const MAX_PART_BYTES = 4 << 20;
 const INFO =
   "key, packet_id, reason, analyzer, detail, attempts, since, messages, bytes, multiline";
 
+export interface DeadRowsDoors {
+  /** Takes dead letters back among the packets, inside a transaction. */
+  readonly revive: (letters: readonly DeadLetterData[]) => () => void;
+  /** Called after each commit; must not throw for want of room. */
+  readonly committed: () => void;
+}
+
 export class DeadRows {
   readonly #database: RowDoors;
-  /** Takes dead letters back among the packets, inside a transaction. */
-  readonly #revive: (letters: readonly DeadLetterData[]) => () => void;
+  readonly #doors: DeadRowsDoors;
   readonly #totals = new Map<string, Totals>();
   readonly #statements: Record<
     "insert" | "delete" | "byKey" | "byId" | "next" | "last",
@@ -52,10 +58,10 @@ export class DeadRows {
 
   constructor(
     database: RowDoors,
-    revive: (letters: readonly DeadLetterData[]) => () => void,
+    doors: DeadRowsDoors,
   ) {
     this.#database = database;
-    this.#revive = revive;
+    this.#doors = doors;
     this.#statements = {
       insert: database.prepare(
         `INSERT INTO dead (packet_id, reason, analyzer, detail, attempts, since, messages, bytes,
@@ -115,11 +121,11 @@ export class DeadRows {
   }
 
   /**
-   * As {@link replay}, a transaction at each step: other work may come between. What becomes a
-   * dead letter meanwhile is not taken.
+   * As {@link replay}, a transaction at each step, which the caller syncs: other work may come
+   * between. What becomes a dead letter meanwhile is not taken.
    */
   replayParts(selection: Selection): Generator<Totals> {
-    return this.#takeEach(selection, (letters) => this.#revive(letters));
+    return this.#takeEach(selection, (letters) => this.#doors.revive(letters));
   }
 
   /** As {@link delete}, a transaction at each step. */
@@ -159,6 +165,8 @@ export class DeadRows {
     write: (letters: readonly DeadLetterData[]) => () => void,
   ): Generator<Totals> {
     for (const keys of this.#keysFrom(selection)) {
+      // A step for an id that is not there, too: an order may name very many.
+      if (keys.length === 0) yield zero();
       for (let at = 0; at < keys.length;) {
         const letters = this.#part(keys, at, selection.reason);
         at += letters.looked;
@@ -178,10 +186,10 @@ export class DeadRows {
     const committed = this.#database.change(() => {
       for (const { key } of letters) this.#statements.delete.run(key);
       return write(letters);
-    });
+    }, { sync: false });
     committed();
     for (const letter of letters) this.#count(letter.reason, { ...letter, packets: 1 }, -1);
-    this.#database.checkpointIfDue();
+    this.#doors.committed();
   }
 
   /** The letters of the keys from `at` on, as many as one transaction takes. */

@@ -1,40 +1,38 @@
 /**
  * Holds accepted packets on disk until they are settled, and as many as fit in memory as well.
  *
- *   accept ─▶ group ─commit─▶ spool ─fits─▶ window (memory) ─▶ channel …
- *               │ sync           └─else─▶ waits, unread ─feed─▶ window
- *               └─▶ kept: the 202 goes out
- * Always true: a packet is removed from disk only after it was delivered, or with its dead letter;
- * what waits unread is younger than everything in the window, replays apart.
+ *   accept ─▶ committer ─▶ spool ─fits─▶ window (memory) ─▶ channel …
+ *                              └─else─▶ waits, unread ─feed─▶ window
+ * Always true: a packet is removed from disk only after it was delivered, or with its dead letter; a
+ * group goes straight into the window only while nothing waits unread, so that reading on from the
+ * last group that went there finds all that does.
  */
 
 import type { Channel } from "../channel.ts";
-import type { Cancel, LoopClock } from "../clock.ts";
-import { ApiError } from "../errors.ts";
+import type { LoopClock } from "../clock.ts";
 import { failpoint } from "../failpoint.ts";
 import type { Log } from "../log.ts";
-import { memoryBytes, type Packet, type PacketRef, revivePacket } from "../packet.ts";
+import { memoryBytes, type Packet, revivePacket } from "../packet.ts";
+import { Committer, type Group, isFull, storageFailed, storageFull } from "./committer.ts";
 import type { DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
 import type { Ledger } from "./ledger.ts";
 import { MemoryQueue, type QueueOptions } from "./memory.ts";
 import type { PacketQueue } from "./packet_queue.ts";
-import { type DeadRow, type Spool, StorageError, type StoredPacket, type Totals } from "./spool.ts";
+import type { DeadRow, Spool, StoredPacket, Totals } from "./spool.ts";
 
 /** What one commit takes together, at most. */
 const GROUP_PACKETS = 256;
 const GROUP_BYTES = 4 * 1024 * 1024;
 /** What is read back in one go: the event loop waits for it. */
 const FEED_BYTES = 1024 * 1024;
-/** Settled packets wait this long for a commit that is due anyway. */
-const SETTLE_MS = 5;
-/** A disk that was full is tried again after this long. */
-const FULL_MS = 500;
 /** The rest of the memory is for bodies that are coming in, and for those being committed. */
 const WINDOW_PART = 1 / 2;
+/** Of what packets may take of the disk, this part held by dead letters is worth a warning. */
+const DEAD_WARNING_PART = 1 / 2;
 
 /** What the queue needs of the spool. */
 export type SpoolPart =
-  & Pick<Spool, "found" | "hasRoom" | "commit" | "sync" | "load" | "close">
+  & Pick<Spool, "found" | "arrivalsMaxBytes" | "hasRoom" | "commit" | "sync" | "load" | "close">
   & {
     readonly dead: Pick<Spool["dead"], "totals" | "list" | "get" | "replayParts" | "deleteParts">;
   };
@@ -47,45 +45,36 @@ export interface DiskQueueDoors {
   readonly onFailed: (error: Error) => void;
 }
 
-/** Packets that are committed together. */
-class Group {
-  readonly packets: Packet[] = [];
-  bytes = 0;
-  readonly kept = Promise.withResolvers<void>();
-
-  add(packet: Packet): void {
-    this.packets.push(packet);
-    this.bytes += memoryBytes(packet);
-  }
-}
-
 export class DiskQueue implements PacketQueue {
   readonly durability = "disk";
   readonly deadLetters: DeadLetterBook;
   readonly #doors: DiskQueueDoors;
   readonly #window: MemoryQueue;
+  readonly #committer: Committer;
   readonly #windowBytes: number;
-  readonly #groupPackets: number;
-  /** Let in and not yet committed; the last group is still open. */
-  #forming: Group[] = [];
-  #settled: PacketRef[] = [];
-  #dead: DeadRow[] = [];
   /** The newest group that has been in the window, or has nothing left to read. */
   #cursor = 0;
-  #isRunning = false;
   #isFeeding = false;
-  #cancelSettle: Cancel | undefined;
-  #fullUntilMs = -Infinity;
-  #isFull = false;
-  #failure: Error | undefined;
+  #hasWarned = false;
 
   constructor(options: QueueOptions, doors: DiskQueueDoors) {
+    const { spool, clock, log, onFailed } = doors;
     this.#doors = doors;
-    this.#window = new MemoryQueue(options, doors.clock);
+    this.#window = new MemoryQueue(options, clock);
     this.#windowBytes = options.capacityBytes * WINDOW_PART;
-    this.#groupPackets = Math.min(GROUP_PACKETS, options.capacity);
+    this.#committer = new Committer({
+      maxPackets: Math.min(GROUP_PACKETS, options.capacity),
+      maxBytes: Math.min(GROUP_BYTES, this.#windowBytes),
+    }, {
+      spool,
+      clock,
+      log,
+      onCommitted: (group, number) => this.#place(group, number),
+      onRefused: ({ bytes }) => this.#window.release(bytes),
+      onBuried: (rows) => this.#buried(rows),
+      onFailed,
+    });
     this.deadLetters = this.#readDeadLetters();
-    const { spool } = doors;
     this.ledger.acceptUnread("spooled", spool.found);
     this.ledger.acceptUnread("dead", spool.dead.totals());
     this.#feed();
@@ -112,17 +101,25 @@ export class DiskQueue implements PacketQueue {
   }
 
   hasRoom(bytes = 0): boolean {
-    return !this.#isShut() && this.#window.hasMemory(bytes);
+    return !this.#committer.isShut() && this.#window.hasMemory(bytes);
   }
 
   get isReady(): boolean {
-    return !this.#isShut() && this.#window.hasMemory(this.#window.meanBytes);
+    return !this.#committer.isShut() && this.#window.hasMemory(this.#window.meanBytes);
   }
 
   get fullReason(): string {
-    if (this.#failure) return "the storage has failed";
-    if (this.#isShut()) return "the disk, or what --spool-max-bytes allows of it, is full";
-    return "the memory for packets coming in is full";
+    if (this.#committer.failure) return "the storage has failed";
+    if (!this.#committer.isShut()) return "the memory for packets coming in is full";
+    return this.manyDeadLetters ??
+      "the disk, or what --spool-max-bytes allows of it, is full";
+  }
+
+  get manyDeadLetters(): string | undefined {
+    const { dead, arrivalsMaxBytes } = this.#doors.spool;
+    return dead.totals().bytes > DEAD_WARNING_PART * arrivalsMaxBytes
+      ? "dead letters hold much of the disk that packets need: replay or delete them"
+      : undefined;
   }
 
   reserve(bytes: number): boolean {
@@ -131,6 +128,7 @@ export class DiskQueue implements PacketQueue {
 
   release(bytes: number): void {
     this.#window.release(bytes);
+    this.#feed();
   }
 
   adopt(bytes: number): void {
@@ -143,18 +141,14 @@ export class DiskQueue implements PacketQueue {
 
   accept(packet: Packet, reservedBytes = 0): boolean {
     const bytes = memoryBytes(packet);
-    if (this.#isShut() || !this.#window.reserve(bytes - reservedBytes)) return false;
-    let group = this.#forming.at(-1);
-    const isOpen = group && group.packets.length < this.#groupPackets &&
-      group.bytes + bytes <= GROUP_BYTES;
-    if (!group || !isOpen) this.#forming.push(group = new Group());
-    group.add(packet);
-    this.#commitSoon();
+    if (!this.#committer.hasRoom(bytes)) return false;
+    if (!this.#window.reserve(bytes - reservedBytes)) return false;
+    this.#committer.add(packet);
     return true;
   }
 
   kept(): Promise<void> | undefined {
-    return this.#forming.at(-1)?.kept.promise;
+    return this.#committer.kept();
   }
 
   start(packet: Packet): void {
@@ -164,8 +158,8 @@ export class DiskQueue implements PacketQueue {
   deliver(packet: Packet): void {
     failpoint("before_settle");
     this.#window.deliver(packet);
-    this.#settled.push(packet.ref!);
-    this.#settleSoon();
+    this.#committer.settle(packet.ref!);
+    this.#feed();
   }
 
   retry(packet: Packet, delayMs: number): void {
@@ -179,8 +173,9 @@ export class DiskQueue implements PacketQueue {
   bury(packet: Packet, verdict: Verdict): void {
     this.#window.giveUp(packet);
     const since = new Date(this.#doors.clock.wallMs()).toISOString();
-    this.#dead.push({ ref: packet.ref!, packet, verdict, since, attempts: packet.attempts + 1 });
-    this.#settleSoon();
+    const attempts = packet.attempts + 1;
+    this.#committer.bury({ ref: packet.ref!, packet, verdict, since, attempts });
+    this.#feed();
   }
 
   replay(selection: Selection): Promise<number> {
@@ -202,122 +197,34 @@ export class DiskQueue implements PacketQueue {
     this.#window.releaseDelayed(drainMs);
   }
 
-  idle(timeoutMs: number): Promise<boolean> {
-    return this.#window.idle(timeoutMs);
+  async idle(timeoutMs: number): Promise<boolean> {
+    const { clock } = this.#doors;
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    const leftMs = () => Math.max(0, deadlineMs - clock.monotonicMs());
+    for (;;) {
+      // What is being committed is not in the books yet.
+      await this.#committer.runEnds(leftMs());
+      const isIdle = await this.#window.idle(leftMs());
+      if (!isIdle || !this.#committer.isRunning) return isIdle;
+      if (leftMs() === 0) return false;
+    }
   }
 
   close(): void {
     this.#window.close();
   }
 
-  finish(): Promise<void> {
-    this.#cancelSettle?.();
-    if (!this.#failure) this.#write();
-    this.#failure ??= new Error("Cannot write to the spool: it is closed");
+  async finish(): Promise<void> {
+    await this.#committer.finish();
     this.#doors.spool.close();
-    return Promise.resolve();
   }
 
-  #isShut(): boolean {
-    return this.#failure !== undefined || this.#isFull ||
-      this.#doors.clock.monotonicMs() < this.#fullUntilMs;
-  }
-
-  /** What arrives while a commit is under way shares the next one. */
-  #commitSoon(): void {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    this.#cancelSettle?.();
-    this.#cancelSettle = undefined;
-    this.#doors.clock.soon(() => void this.#run());
-  }
-
-  #settleSoon(): void {
-    this.#feed();
-    if (this.#isRunning) return;
-    this.#cancelSettle ??= this.#doors.clock.after(SETTLE_MS, () => {
-      this.#cancelSettle = undefined;
-      this.#write();
-    });
-  }
-
-  async #run(): Promise<void> {
-    while (this.#forming.length > 0 && !this.#failure) await this.#keep(this.#write());
-    this.#isRunning = false;
-    if (this.#settled.length + this.#dead.length > 0) this.#settleSoon();
-  }
-
-  /** Waits for the disk, not in its way: deliveries and what arrives go on. */
-  async #keep(groups: readonly Group[]): Promise<void> {
-    if (groups.length === 0) return;
-    try {
-      await this.#doors.spool.sync();
-    } catch (error) {
-      return this.#fail(error as Error, groups);
-    }
-    failpoint("before_202");
-    for (const group of groups) group.kept.resolve();
-  }
-
-  /** Commits all there is; returns the groups that were let in, which are not synced yet. */
-  #write(): Group[] {
-    const groups = this.#forming;
-    this.#forming = [];
-    const written: Group[] = [];
-    try {
-      if (groups.length === 0) this.#commitSettled();
-      for (const group of groups) {
-        if (this.#tryCommit(group)) written.push(group);
-      }
-    } catch (error) {
-      this.#fail(error as Error, groups);
-    }
-    if (this.#failure) return [];
-    this.#isFull = !this.#doors.spool.hasRoom();
-    return written;
-  }
-
-  #tryCommit(group: Group): boolean {
-    try {
-      this.#place(group, this.#commit(group.packets));
-      return true;
-    } catch (error) {
-      if (!(error instanceof StorageError) || error.kind !== "full") throw error;
-      this.#refuse(group, new ApiError("STORAGE_FULL", error.message, { "retry-after": "1" }));
-      this.#doors.log.warn("packets refused", { reason: error.message });
-      this.#fullUntilMs = this.#doors.clock.monotonicMs() + FULL_MS;
-      return false;
-    }
-  }
-
-  /** Where even that finds no room, it is tried again with the next. */
-  #commitSettled(): void {
-    if (this.#settled.length + this.#dead.length === 0) return;
-    try {
-      this.#commit([]);
-    } catch (error) {
-      if (!(error instanceof StorageError) || error.kind !== "full") throw error;
-      this.#fullUntilMs = this.#doors.clock.monotonicMs() + FULL_MS;
-      this.#cancelSettle ??= this.#doors.clock.after(FULL_MS, () => {
-        this.#cancelSettle = undefined;
-        this.#write();
-      });
-    }
-  }
-
-  /** Takes along what is settled, which is committed even where there is no room for arrivals. */
-  #commit(arrivals: readonly Packet[]): number {
-    const settled = this.#settled;
-    const dead = this.#dead;
-    this.#settled = [];
-    this.#dead = [];
-    try {
-      return this.#doors.spool.commit({ arrivals, settled, dead });
-    } catch (error) {
-      if (error instanceof StorageError && !error.settled) this.#settled = settled;
-      if (error instanceof StorageError && !error.buried) this.#dead = dead;
-      throw error;
-    }
+  /** Their packets are written down as dead letters, and leave memory. */
+  #buried(rows: readonly DeadRow[]): void {
+    for (const { packet } of rows) this.#window.forget(packet);
+    const reason = this.manyDeadLetters;
+    if (reason && !this.#hasWarned) this.#doors.log.warn("many dead letters", { reason });
+    this.#hasWarned = reason !== undefined;
   }
 
   /** Into the window if it fits, and nothing older waits unread; else its memory is let go. */
@@ -325,7 +232,7 @@ export class DiskQueue implements PacketQueue {
     packets.forEach((packet, index) => packet.ref = { group, index });
     if (this.#fits(packets.length, bytes)) {
       this.#cursor = group;
-      for (const packet of packets) this.#window.accept(packet, memoryBytes(packet));
+      for (const packet of packets) this.#window.take(packet, memoryBytes(packet));
       return;
     }
     this.#window.release(bytes);
@@ -334,6 +241,8 @@ export class DiskQueue implements PacketQueue {
       messages: packets.reduce((sum, packet) => sum + packet.messages, 0),
       bytes: packets.reduce((sum, packet) => sum + packet.bytes, 0),
     });
+    // If nothing is in flight, nobody else would ever ask for more.
+    this.#feed();
   }
 
   #fits(packets: number, bytes: number): boolean {
@@ -342,24 +251,17 @@ export class DiskQueue implements PacketQueue {
       this.ledger.heldBytes + bytes <= this.#windowBytes;
   }
 
-  #refuse(group: Group, error: ApiError): void {
-    this.#window.release(group.bytes);
-    // Nobody may be waiting for it any more.
-    group.kept.promise.catch(() => {});
-    group.kept.reject(error);
-  }
-
   /** Reads on from the spool while the window is less than half full. */
   #feed(): void {
-    if (this.#isFeeding || this.#failure || !this.#isHungry()) return;
+    if (this.#isFeeding || this.#committer.failure || !this.#isHungry()) return;
     this.#isFeeding = true;
     this.#doors.clock.soon(() => {
       this.#isFeeding = false;
-      if (this.#failure) return;
+      if (this.#committer.failure) return;
       try {
         this.#load();
       } catch (error) {
-        return this.#fail(error as Error);
+        return this.#committer.fail(error as Error);
       }
       this.#feed();
     });
@@ -368,7 +270,8 @@ export class DiskQueue implements PacketQueue {
   #isHungry(): boolean {
     return this.ledger.count("spooled").packets > 0 &&
       this.ledger.count("queued").packets < this.capacity / 2 &&
-      this.ledger.heldBytes < this.#windowBytes / 2;
+      this.ledger.heldBytes < this.#windowBytes / 2 &&
+      this.#window.hasMemory(Math.min(FEED_BYTES, this.#windowBytes / 2));
   }
 
   #load(): void {
@@ -378,7 +281,7 @@ export class DiskQueue implements PacketQueue {
     const groups = this.#doors.spool.load({ afterGroup: this.#cursor, maxBytes });
     for (const { group, packets, lost } of groups) {
       this.#cursor = group;
-      if (lost) this.ledger.lose(lost);
+      if (lost) this.#window.lose(lost);
       for (const stored of packets) this.#window.load(this.#revive(stored));
     }
     if (groups.length === 0) this.#loseUnread();
@@ -396,18 +299,18 @@ export class DiskQueue implements PacketQueue {
   #loseUnread(): void {
     const lost = { ...this.ledger.count("spooled") };
     this.#doors.log.error("packets are missing from the spool", { ...lost });
-    this.ledger.lose(lost);
+    this.#window.lose(lost);
   }
 
   /** The spool, with everything that is settled written down. */
   #settledSpool(): SpoolPart {
-    this.#guard(() => this.#commitSettled());
+    this.#guard(() => this.#committer.flush());
     return this.#doors.spool;
   }
 
   #readDeadLetters(): DeadLetterBook {
     const { spool } = this.#doors;
-    const pending = () => this.#dead.length;
+    const pending = () => this.#committer.unburied;
     return {
       get size() {
         return spool.dead.totals().packets + pending();
@@ -425,7 +328,12 @@ export class DiskQueue implements PacketQueue {
       if (done) return packets;
       packets += value.packets;
       onPart(value);
-      await new Promise<void>((resolve) => this.#doors.clock.soon(resolve));
+      try {
+        await this.#doors.spool.sync();
+      } catch (error) {
+        this.#committer.fail(error as Error);
+        throw storageFailed();
+      }
     }
   }
 
@@ -434,26 +342,9 @@ export class DiskQueue implements PacketQueue {
     try {
       return work();
     } catch (error) {
-      if (error instanceof StorageError && error.kind === "full") {
-        throw new ApiError("STORAGE_FULL", error.message, { "retry-after": "1" });
-      }
-      this.#fail(error as Error);
+      if (isFull(error)) throw storageFull((error as Error).message);
+      this.#committer.fail(error as Error);
       throw storageFailed();
     }
   }
-
-  /** Nothing is acknowledged any more; what was is on disk, and is replayed at the next start. */
-  #fail(error: Error, groups: readonly Group[] = []): void {
-    const isFirst = this.#failure === undefined;
-    this.#failure ??= error;
-    for (const group of [...groups, ...this.#forming]) this.#refuse(group, storageFailed());
-    this.#forming = [];
-    if (isFirst) this.#doors.onFailed(error);
-  }
-}
-
-function storageFailed(): ApiError {
-  return new ApiError("STORAGE_FAILED", "The storage has failed: send again after a moment", {
-    "retry-after": "1",
-  });
 }

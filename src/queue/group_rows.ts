@@ -177,7 +177,10 @@ export class GroupRows {
     const whole = this.#next.get(group - 1) as unknown as GroupRow;
     const rest = this.read(group - 1)!;
     const left = totalsOf(rest.packets);
-    if (rest.lost) return;
+    if (rest.lost) {
+      from.packets -= whole.packets - rest.lost.packets;
+      return;
+    }
     from.packets -= whole.packets - left.packets;
     from.messages -= whole.messages - left.messages;
     from.bytes -= whole.bytes - left.bytes;

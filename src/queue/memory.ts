@@ -10,7 +10,7 @@ import { Heap } from "../heap.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, type PacketState } from "../packet.ts";
 import { Arrivals } from "./arrivals.ts";
 import { DeadLetters, type Selection, type Verdict } from "./dead_letter.ts";
-import { Ledger, type Place } from "./ledger.ts";
+import { type Count, Ledger, type Place } from "./ledger.ts";
 import type { PacketQueue } from "./packet_queue.ts";
 
 export interface QueueOptions {
@@ -93,9 +93,15 @@ export class MemoryQueue implements PacketQueue {
 
   get fullReason(): string {
     const lacksBytes = this.ledger.count("queued").packets < this.capacity;
-    return lacksBytes && this.deadLetters.heldBytes > this.capacityBytes / 2
+    return lacksBytes && this.manyDeadLetters !== undefined
       ? "dead letters hold the memory that packets need: replay or delete them"
       : "the queue is full";
+  }
+
+  get manyDeadLetters(): string | undefined {
+    return this.deadLetters.heldBytes > this.capacityBytes / 2
+      ? "dead letters hold much of the memory that packets need: replay or delete them"
+      : undefined;
   }
 
   reserve(bytes: number): boolean {
@@ -129,6 +135,14 @@ export class MemoryQueue implements PacketQueue {
     return true;
   }
 
+  /** Takes in a packet that is on disk already, whatever the bounds: its caller minds them. */
+  take(packet: Packet, reservedBytes: number): void {
+    this.#reservedBytes -= reservedBytes;
+    this.ledger.accept(packet);
+    this.#arrivals.add(packet);
+    this.channel.add(packet);
+  }
+
   kept(): undefined {}
 
   /** Takes in a packet that the books have on disk, whatever the bounds: its caller minds them. */
@@ -139,11 +153,22 @@ export class MemoryQueue implements PacketQueue {
     this.channel.add(packet);
   }
 
-  /** Its dead letter is kept elsewhere: it leaves memory. */
+  /** Its dead letter will be kept elsewhere; until then it holds memory. */
   giveUp(packet: Packet): void {
     this.#move(packet, "in_flight", "dead");
     this.#arrivals.delete(packet);
+    this.#signal();
+  }
+
+  /** It leaves memory. */
+  forget(packet: Packet): void {
     this.ledger.release(packet);
+    this.#signal();
+  }
+
+  /** What waited on disk cannot be read. */
+  lose(count: Readonly<Count>): void {
+    this.ledger.lose(count);
     this.#signal();
   }
 

@@ -9,6 +9,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { exists, inUse, pathsIn, unusable } from "./data_folder.ts";
 import { DeadRows } from "./dead_rows.ts";
+import { type FileLock, tryLock } from "./file_lock.ts";
 import { GroupRows, type LoadedGroup, type Totals } from "./group_rows.ts";
 import { ask, type RowDoors } from "./spool_database.ts";
 import { checkForm } from "./spool_form.ts";
@@ -23,7 +24,7 @@ export class OfflineSpool {
   readonly dead: DeadRows;
   readonly #database: DatabaseSync;
   readonly #groups: GroupRows;
-  readonly #lock: Deno.FsFile | undefined;
+  readonly #lock: FileLock | undefined;
   readonly #made: readonly string[];
 
   /** @throws {StorageError} `locked` while a distributor runs on it, `unusable` if it has no spool */
@@ -39,7 +40,7 @@ export class OfflineSpool {
       this.#made = made;
       this.#groups = new GroupRows(doors);
       this.found = this.#groups.open();
-      this.dead = new DeadRows(doors, () => refuse());
+      this.dead = new DeadRows(doors, { revive: () => refuse(), committed: () => {} });
     } catch (error) {
       if (opened) closeUntouched(opened.database);
       removeAll(opened?.made ?? []);
@@ -68,14 +69,13 @@ export class OfflineSpool {
 }
 
 /** Shared with other offline looks; none where no distributor has ever run. */
-function takeLock(folder: string): Deno.FsFile | undefined {
+function takeLock(folder: string): FileLock | undefined {
   const { lock, database } = pathsIn(folder);
   try {
     if (!exists(database)) throw new Error("there is no spool in it");
     if (!exists(lock)) return undefined;
-    const file = Deno.openSync(lock, { read: true });
-    if (file.tryLockSync(false)) return file;
-    file.close();
+    const taken = tryLock(lock, { exclusive: false });
+    if (taken) return taken;
   } catch (error) {
     throw new StorageError(
       "unusable",

@@ -31,6 +31,8 @@ export interface PacketQueue {
   readonly isReady: boolean;
   /** What a refusal is due to, in words. */
   readonly fullReason: string;
+  /** Says so when dead letters hold much of the room, long before they hold all of it. */
+  readonly manyDeadLetters: string | undefined;
   /** Takes memory for a body that is going to be read. */
   reserve(bytes: number): boolean;
   /** Gives back memory that was reserved. */
@@ -47,7 +49,8 @@ export interface PacketQueue {
    */
   accept(packet: Packet, reservedBytes?: number): boolean;
   /**
-   * Resolves once what has been let in so far is as durable as promised; undefined if it is.
+   * Resolves once the packet that was let in last is as durable as promised; undefined if it is.
+   * To be asked for at once: others may be let in after it.
    *
    * @throws {ApiError} when it could not be kept: then it is out of the queue again
    */

@@ -24,7 +24,7 @@ import {
 } from "./group_rows.ts";
 import { GroupWriter } from "./packet_codec.ts";
 import { SpoolDatabase } from "./spool_database.ts";
-import { StorageError } from "./storage_error.ts";
+import { faultOf, isDiskFull, StorageError } from "./storage_error.ts";
 
 export type { PacketRef } from "../packet.ts";
 export type { AnalyzerRow } from "./analyzer_rows.ts";
@@ -98,8 +98,10 @@ export class Spool {
       try {
         return new Spool(options, { folder, setAside });
       } catch (error) {
-        // Where damage was found it is set aside by now.
-        if (setAside.length === 0) throw error;
+        // Where damage was found it is set aside by now; on a full disk the ballast makes room.
+        const isWorthAnother = setAside.length > 0 ||
+          (toDatabaseFault(error) === "full" && folder.removeBallast());
+        if (!isWorthAnother) throw error;
       }
       return new Spool(options, { folder, setAside });
     } catch (error) {
@@ -120,13 +122,17 @@ export class Spool {
     this.#database = new SpoolDatabase({
       path: folder.paths.database,
       maxBytes: options.maxBytes,
+      syncFolder: () => folder.sync(),
       onDamage: () => folder.markDamaged(),
       onUnreadable: () => void setAside.push(...folder.setAside(options.clock)),
     });
     try {
       this.#groups = new GroupRows(this.#database);
       this.found = this.#groups.open();
-      this.dead = new DeadRows(this.#database, (letters) => this.#revive(letters));
+      this.dead = new DeadRows(this.#database, {
+        revive: (letters) => this.#revive(letters),
+        committed: () => this.#checkpointIfDue(),
+      });
       this.analyzers = new AnalyzerRows(this.#database);
       this.meta = new MetaRows(this.#database);
     } catch (error) {
@@ -146,6 +152,11 @@ export class Spool {
   /** The highest number of a group, at the start or since. */
   get lastGroup(): number {
     return this.#groups.lastGroup;
+  }
+
+  /** Bytes up to which packets are let in; what is beyond is for dead letters and bits. */
+  get arrivalsMaxBytes(): number {
+    return this.#arrivalsMaxBytes;
   }
 
   /** Whether so many bytes of packets would be let in now. */
@@ -283,7 +294,7 @@ export class Spool {
   /** The database found no room: on the disk, unless it met its own cap. */
   #makeRoom(): void {
     if (this.#database.freeBytes > this.#database.maxWalBytes) this.#ballast.free();
-    this.#tryCheckpoint();
+    if (!this.#tryCheckpoint()) this.#ballast.free();
   }
 
   /** Once more with the ballast's room, if the disk is full. */
@@ -298,11 +309,13 @@ export class Spool {
   }
 
   /** Without room it has to wait; what is committed is in the log. */
-  #tryCheckpoint(): void {
+  #tryCheckpoint(): boolean {
     try {
       this.#database.checkpoint();
+      return true;
     } catch (error) {
       if (!isFull(error)) throw error;
+      return false;
     }
   }
 
@@ -316,15 +329,24 @@ export class Spool {
     return () => this.#groups.inserted(group);
   }
 
+  /** Where the disk has no room for that, it stays where it is, for the next start. */
   #putAside({ group, lost, damaged }: LoadedGroup): void {
-    const file = `${this.#options.folder}/corrupt-group-${group}.bin`;
-    Deno.writeFileSync(file, damaged!);
-    this.#database.change(() => this.#groups.drop(group));
+    let file = "";
+    try {
+      file = this.#folder.keepDamaged(`corrupt-group-${group}`, damaged!);
+      this.#database.change(() => this.#groups.drop(group));
+    } catch (error) {
+      if (!isFull(error) && !isDiskFull(error)) throw error;
+    }
     this.lost.packets += lost!.packets;
     this.lost.messages += lost!.messages;
     this.lost.bytes += lost!.bytes;
     this.#options.log.error("damaged packets put aside", { file, ...lost });
   }
+}
+
+function toDatabaseFault(error: unknown): string | undefined {
+  return error instanceof StorageError ? error.kind : faultOf(error);
 }
 
 function isFull(error: unknown): boolean {

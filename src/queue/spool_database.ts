@@ -4,6 +4,9 @@
  * Knows no packet. Always true: what `change()` has returned from outlives the process, and is
  * synced if that was asked for, or once `sync()` has resolved; after a failure nothing is written
  * any more, as nobody knows what the disk still takes.
+ *
+ * `sync()` reaches the log over a descriptor of ours: it holds for as long as SQLite keeps the one
+ * file that it has when we open it, as it does until the database is closed.
  */
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
@@ -21,6 +24,8 @@ export interface DatabaseOptions {
   readonly path: string;
   /** Pages in use, times their size, at most. */
   readonly maxBytes: number;
+  /** Makes the names of the files durable. */
+  readonly syncFolder: () => void;
   /** Called when damage is found. */
   readonly onDamage: () => void;
   /** Called when it cannot be opened for damage, before SQLite closes it, and tidies up. */
@@ -66,6 +71,9 @@ export class SpoolDatabase {
       }
       ask(database, "journal_mode = WAL");
       ask(database, "synchronous = FULL");
+      // Where a plain fsync leaves things in the drive, as on macOS; elsewhere they do nothing.
+      ask(database, "fullfsync = 1");
+      ask(database, "checkpoint_fullfsync = 1");
       ask(database, "wal_autocheckpoint = 0");
       ask(database, "busy_timeout = 0");
       ask(database, "cache_size = -8192");
@@ -86,10 +94,8 @@ export class SpoolDatabase {
         FULL: database.prepare("PRAGMA synchronous = FULL"),
         NORMAL: database.prepare("PRAGMA synchronous = NORMAL"),
       };
-      // Makes the log's name durable, before anybody syncs the log by itself.
-      markOpened(database);
-      this.#wal = Deno.openSync(`${options.path}-wal`, { read: true, write: true });
-      // What a killed process left in the log is written back, so that the log starts anew.
+      this.#wal = Deno.openSync(`${options.path}-wal`, { read: true, write: true, create: true });
+      options.syncFolder();
       this.#readLog();
     } catch (error) {
       this.abandon(error);
@@ -191,6 +197,8 @@ export class SpoolDatabase {
   }
 
   close(): void {
+    // Still asked for when all is over.
+    void this.usedBytes;
     this.#wal.close();
     this.#database.close();
   }
@@ -232,12 +240,6 @@ function describe(fault: DatabaseFault, message: string): string {
   return fault === "corrupt"
     ? `Cannot go on with the spool: ${message}; it is set aside at the next start`
     : `Cannot go on with the spool: ${message}`;
-}
-
-function markOpened(database: DatabaseSync): void {
-  const at = database.prepare("INSERT OR REPLACE INTO meta VALUES ('opened', ?)");
-  const count = database.prepare("SELECT value FROM meta WHERE key = 'opened'").get();
-  at.run(String(Number(count?.["value"] ?? 0) + 1));
 }
 
 function numberIn(row: unknown): number {

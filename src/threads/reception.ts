@@ -76,12 +76,12 @@ export class Reception {
     const { queue, isOpen } = this.#doors;
     try {
       if (!isOpen()) throw draining();
-      await acceptLater(packet, { reservedBytes, doors: this.#doors });
+      const { kept } = await acceptLater(packet, { reservedBytes, doors: this.#doors });
+      void this.#settleOnce(kept, [ticket]);
     } catch (error) {
       queue.release(reservedBytes);
       return this.#refuse([ticket], error);
     }
-    await this.#settleOnce(queue.kept(), [ticket]);
   }
 
   async #settleOnce(kept: Promise<void> | undefined, tickets: readonly number[]): Promise<void> {

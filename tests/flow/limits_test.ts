@@ -5,10 +5,9 @@ import { Agent, makePacket } from "../support/agent.ts";
 import { assertBalanced, assertConserved } from "../support/conservation.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fleet } from "../support/fleet.ts";
-import { startDistributorProgram } from "../support/program.ts";
+import { DIST, startDistributorProgram } from "../support/program.ts";
 
 const IS_LINUX = Deno.build.os === "linux";
-const IS_SOURCE = Deno.env.get("DISTRIBUTOR_BIN") === undefined;
 const MIB = 2 ** 20;
 
 async function register(url: string, analyzer: { id: string; url: string }): Promise<void> {
@@ -118,7 +117,7 @@ async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void>
 for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
   Deno.test({
     name: `a fault that nobody catches (${signal}) is logged, and what was accepted delivered`,
-    ignore: Deno.build.os === "windows" || !IS_SOURCE,
+    ignore: Deno.build.os === "windows" || DIST !== undefined,
     fn: async () => {
       const preload = new URL("../support/fault_on_signal.ts", import.meta.url);
       const { program, url } = await startDistributorProgram([], { preload });

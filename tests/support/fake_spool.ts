@@ -28,6 +28,7 @@ export class FakeSpool implements SpoolPart {
   isClosed = false;
   /** Groups that a read finds to be corrupt. */
   readonly corrupt = new Set<number>();
+  arrivalsMaxBytes = 1e9;
   #lastGroup = 0;
   #lastKey = 0;
   #syncs: PromiseWithResolvers<void>[] = [];

@@ -1,8 +1,9 @@
 /**
  * The three programs as subprocesses: from source, or the executables that the environment names.
  *
- * DISTRIBUTOR_BIN, ANALYZER_BIN and GENERATOR_BIN replace `deno run`, so that the same tests hold
- * for what is compiled. From source they run with the permissions of their tasks in deno.json.
+ * DISTRIBUTOR_DIST, a folder as `deno task compile` makes it, replaces `deno run`, so that the same
+ * tests hold for what is compiled: with TMPDIR in `data`, since executables touch that and `config`
+ * and hardly anything else. From source they run with the permissions of their tasks.
  */
 
 import denoConfig from "../../deno.json" with { type: "json" };
@@ -15,6 +16,9 @@ export type ProgramName = "distributor" | "analyzer" | "generator";
 const TASKS = { distributor: "start", analyzer: "analyzer", generator: "generator" } as const;
 const ROOT = new URL("../../", import.meta.url);
 
+/** Folder of the executables that stand for the sources, if any do. */
+export const DIST: string | undefined = Deno.env.get("DISTRIBUTOR_DIST") || undefined;
+
 /** One line of a program's JSON log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
@@ -26,6 +30,10 @@ export interface ProgramOptions {
   readonly preload?: URL;
   /** Words before the command, such as a tracer's. */
   readonly wrap?: readonly string[];
+  /** The folder it starts in; only an executable. */
+  readonly cwd?: string;
+  /** Whether `env` is all it gets; only an executable. */
+  readonly clearEnv?: boolean;
 }
 
 /** Starts a program in the project's folder. */
@@ -42,7 +50,8 @@ export function startProgram(
   return new Program(
     new Deno.Command(command!, {
       args: [...fixed, ...args],
-      cwd: ROOT,
+      cwd: DIST && options.cwd || ROOT,
+      clearEnv: DIST !== undefined && options.clearEnv === true,
       env: options.env ?? {},
       stdin: "null",
       stdout: "piped",
@@ -65,9 +74,14 @@ export async function startDistributorProgram(
   return { program, url };
 }
 
+/** The path of an executable; it ends with .exe where programs do. */
+export function executableOf(name: ProgramName): string {
+  const path = `${DIST}/${name}${Deno.build.os === "windows" ? ".exe" : ""}`;
+  return path.startsWith("/") ? path : new URL(path, ROOT).pathname;
+}
+
 function commandOf(name: ProgramName): string[] {
-  const executable = Deno.env.get(`${name.toUpperCase()}_BIN`);
-  if (executable) return [executable];
+  if (DIST) return [executableOf(name)];
   const profile = (Deno.env.get("DENO_PROFILE") ?? "").split(" ").filter(Boolean);
   const words = denoConfig.tasks[TASKS[name]].command.replaceAll("'", "").split(" ");
   return words.flatMap((word) =>

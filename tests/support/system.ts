@@ -1,7 +1,8 @@
 /**
  * The whole system on free ports: a distributor, a fleet of mock analyzers, an agent.
  *
- * Everything between them goes over HTTP, as between separate programs.
+ * Everything between them goes over HTTP, as between separate programs; and where executables are
+ * tested, the distributor is one.
  */
 
 import { assertEquals } from "@std/assert";
@@ -9,7 +10,7 @@ import type { MockAnalyzerOptions } from "../../analyzers/mock_analyzer.ts";
 import type { AnalyzerView } from "../../src/analyzer_view.ts";
 import { systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
-import { type Distributor, startDistributor } from "../../src/distributor.ts";
+import { startDistributor } from "../../src/distributor.ts";
 import type { Log, LogFields } from "../../src/log.ts";
 import type { MetricsView } from "../../src/metrics.ts";
 import { systemRandom } from "../../src/random.ts";
@@ -19,6 +20,8 @@ import { TestFolder } from "./data_folder.ts";
 import { eventually } from "./eventually.ts";
 import { Fleet, type Seen } from "./fleet.ts";
 import { threadsBeside, withFlowFlags } from "./flow_flags.ts";
+import { DIST } from "./program.ts";
+import { type LoggedEvent, startExecutable, type Subject } from "./subject.ts";
 
 export { eventually } from "./eventually.ts";
 
@@ -33,17 +36,11 @@ export interface SystemOptions {
   readonly threadModule?: URL;
 }
 
-/** One event that the distributor logged. */
-export interface LoggedEvent {
-  readonly level: string;
-  readonly event: string;
-  readonly fields: LogFields;
-}
-
 /** Starts a distributor and its analyzers, and registers them. */
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const { weights = [], flags = [], analyzers, threadModule } = options;
-  const system = new System(flags, threadModule);
+  const subject = DIST ? await startExecutable(systemFlags(flags)) : undefined;
+  const system = new System(flags, { subject, threadModule });
   await system.listens();
   for (const [i, weight] of weights.entries()) {
     await system.join(`analyzer${i + 1}`, weight, analyzers);
@@ -51,35 +48,51 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   return system;
 }
 
+function systemFlags(flags: readonly string[]): string[] {
+  return ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", ...withFlowFlags(flags)];
+}
+
 export class System {
   readonly fleet = new Fleet();
   readonly folder = new TestFolder();
   readonly agent: Agent;
-  readonly events: LoggedEvent[] = [];
   /** Failures of the storage; a program would have ended. */
   readonly failures: Error[] = [];
-  readonly #distributor: Distributor;
+  readonly #subject: Subject;
   readonly #threadsBeside: number;
   #stopped = false;
 
-  constructor(flags: readonly string[], threadModule?: URL) {
-    const fixed = ["--http-addr=127.0.0.1:0", "--drain-timeout=2s", this.folder.flag];
-    const args = [...fixed, ...withFlowFlags(flags)];
+  constructor(
+    flags: readonly string[],
+    options: { subject?: Subject | undefined; threadModule?: URL | undefined } = {},
+  ) {
+    const args = [this.folder.flag, ...systemFlags(flags)];
     this.#threadsBeside = threadsBeside(args);
+    this.#subject = options.subject ?? this.#startHere(args, options.threadModule);
+    this.agent = new Agent(this.url);
+  }
+
+  #startHere(args: readonly string[], threadModule: URL | undefined): Subject {
     const config = readConfig({ args, env: () => undefined, readFile: () => undefined });
-    const log = recordingLog(this.events);
-    this.#distributor = startDistributor(config, {
+    const events: LoggedEvent[] = [];
+    const log = recordingLog(events);
+    const distributor = startDistributor(config, {
       clock: systemClock,
       random: systemRandom,
       log,
       onFailed: (error) => this.failures.push(error),
       ...(threadModule && { threadModule }),
     });
-    this.agent = new Agent(this.url);
+    return { url: distributor.url, events: () => events, drain: () => distributor.drain() };
+  }
+
+  /** What the distributor has logged. */
+  get events(): readonly LoggedEvent[] {
+    return this.#subject.events();
   }
 
   get url(): string {
-    return this.#distributor.url;
+    return this.#subject.url;
   }
 
   /** Waits until all its threads do. */
@@ -182,7 +195,7 @@ export class System {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    await this.#distributor.drain();
+    await this.#subject.drain();
     await this.fleet.close();
     this.folder.remove();
   }
