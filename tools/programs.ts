@@ -35,7 +35,8 @@ export const PROGRAMS: Readonly<Record<ProgramName, ProgramBuild>> = {
   distributor: {
     entry: "main.ts",
     permissions: distributorPermissions,
-    flags: ["--include=src/threads/ingest_thread.ts"],
+    // Several threads listen on one port.
+    flags: ["--include=src/threads/ingest_thread.ts", "--unstable-net"],
   },
   analyzer: { entry: "analyzers/main.ts", permissions: () => ["--allow-net"], flags: [] },
   generator: { entry: "generator/main.ts", permissions: () => ["--allow-net"], flags: [] },

@@ -10,8 +10,9 @@ import type { ToMain, ToThread } from "./messages.ts";
 import { Reception, type ReceptionDoors } from "./reception.ts";
 import { answerRelayed, type RelayedRequest } from "./relay.ts";
 
-/** Between the death of a thread and the next in its place. */
+/** Between the death of a thread and the next in its place; doubles while none gets to listen. */
 const REPLACE_MS = 250;
+const MAX_REPLACE_MS = 8000;
 /** A thread closes its connections within a second; then it is ended. */
 const CLOSE_TIMEOUT_MS = 1500;
 
@@ -52,6 +53,7 @@ class Thread {
   #cancelReplace: Cancel | undefined;
   readonly #closed = Promise.withResolvers<void>();
   #isClosing = false;
+  #replaceMs = REPLACE_MS;
 
   constructor(
     number: number,
@@ -109,6 +111,7 @@ class Thread {
     if (message.kind === "bundle") return reception.receive(message.bundle);
     if (message.kind === "relay") return void this.#answer(message.request);
     if (message.kind === "closed") return this.#closed.resolve();
+    this.#replaceMs = REPLACE_MS;
     this.#doors.log.info("thread listening", { thread: this.#number });
   }
 
@@ -136,11 +139,13 @@ class Thread {
 
   #fail(error: string): void {
     const { log, clock } = this.#doors;
-    log.error("thread died", { thread: this.#number, error, again_in_ms: REPLACE_MS });
+    const delayMs = this.#replaceMs;
+    this.#replaceMs = Math.min(2 * delayMs, MAX_REPLACE_MS);
+    log.error("thread died", { thread: this.#number, error, again_in_ms: delayMs });
     this.#end();
     this.#closed.resolve();
     if (this.#isClosing) return;
-    this.#cancelReplace = clock.after(REPLACE_MS, () => {
+    this.#cancelReplace = clock.after(delayMs, () => {
       this.#died = new AbortController();
       this.#worker = this.#start();
     });
