@@ -157,6 +157,10 @@ async function measureLarge({ start, field, folder }: ScaleGround): Promise<Scal
         megabytes(few.rate, few.packetBytes),
         megabytes(run.rate, run.packetBytes),
       ]),
+      line("CPU ms/MB: of those, of these", [
+        (few.cpuMicros * 1000 / few.packetBytes).toFixed(1),
+        (run.cpuMicros * 1000 / run.packetBytes).toFixed(1),
+      ]),
       line("resident memory at the most: meanwhile", ["", formatMib(peakBytes)]),
     ],
     // A packet as large as that always goes alone.
