@@ -9,6 +9,7 @@ import { addAdminRoutes, type AdminDoors } from "./admin.ts";
 import { ApiError } from "./errors.ts";
 import { createIngest, type IngestDoors } from "./ingest.ts";
 import type { Log } from "./log.ts";
+import type { Observation } from "./observation.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 
 /** A name, an IPv4 address or a bracketed IPv6 address, and perhaps a port. */
@@ -16,12 +17,13 @@ const HOST = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/;
 
 /** Builds the handler of all requests. */
 export function createApp(
-  doors: { ingest: IngestDoors; admin: AdminDoors; log: Log },
+  doors: { ingest: IngestDoors; admin: AdminDoors; observation: Observation; log: Log },
 ): (request: Request) => Response | Promise<Response> {
   const app = new Hono();
   const ingest = createIngest(doors.ingest);
   app.post("/api/v1/logs", (context) => ingest(context.req.raw));
   addAdminRoutes(app, doors.admin);
+  doors.observation.addRoutes(app);
   app.notFound((context) => problemResponse(explainNotFound(app, context)));
   app.onError((error) => {
     if (!(error instanceof ApiError)) doors.log.error("request failed", { error: String(error) });

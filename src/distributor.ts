@@ -7,15 +7,18 @@
  */
 
 import type { AnalyzerConfig } from "./analyzer.ts";
+import type { AnalyzerGlance } from "./analyzer_view.ts";
 import { createApp } from "./app.ts";
 import { type Clock, sleep } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createDelivery } from "./delivery.ts";
 import { DEFAULT_HEALTH } from "./health.ts";
 import { maxLoad } from "./lane.ts";
+import { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
 import { IngestMetrics, type MetricsView, readMetrics } from "./metrics.ts";
 import { Prober } from "./probe.ts";
+import { Observation } from "./observation.ts";
 import { MemoryQueue } from "./queue/memory.ts";
 import type { Random } from "./random.ts";
 import { randomId } from "./random.ts";
@@ -84,10 +87,12 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   }, doors);
   const delivery = createDelivery({ timeoutMs: options.attemptTimeout, clock });
   const policy = { maxRetries: options.maxRetries, intervalMs: options.retryInterval };
+  const instruments = new Instruments(clock);
   const laneDoors = {
     queue,
     registry,
     delivery,
+    instruments,
     policy,
     limits,
     clock,
@@ -100,17 +105,26 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     if (analyzer.removed) delivery.forget(analyzer.url);
   });
   const ingestMetrics = new IngestMetrics();
-  const metrics = () =>
+  const metricsOf = <View extends AnalyzerGlance>(analyzers: View[]) =>
     readMetrics(queue, {
       ingest: ingestMetrics,
-      analyzers: registry.views(),
+      analyzers,
       uptimeSeconds: (clock.monotonicMs() - startedMs) / 1000,
       version: VERSION,
     });
+  const metrics = () => metricsOf(registry.views());
+  const observation = new Observation({
+    instruments,
+    clock,
+    state: metrics,
+    glance: () => metricsOf(registry.glances()),
+    boot: randomId(),
+  });
   const app = createApp({
     ingest: {
       queue,
       metrics: ingestMetrics,
+      instruments,
       clock,
       log,
       newId: randomId,
@@ -124,6 +138,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       clock,
       unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
     },
+    observation,
     log,
   });
 
@@ -165,6 +180,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     registry.close();
     await settled(workers, clock);
     delivery.close();
+    observation.close();
     await server.close();
     return restOf(queue);
   }

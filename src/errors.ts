@@ -28,6 +28,7 @@ const TABLE = {
   INVALID_ANALYZER: [STATUS_CODE.UnprocessableEntity, "Invalid analyzer"],
   TOO_MANY_ANALYZERS: [STATUS_CODE.UnprocessableEntity, "Too many analyzers"],
   QUEUE_FULL: [STATUS_CODE.ServiceUnavailable, "Queue is full"],
+  TOO_MANY_VIEWERS: [STATUS_CODE.ServiceUnavailable, "Too many viewers"],
   BUSY: [STATUS_CODE.ServiceUnavailable, "Too many orders at once"],
   DRAINING: [STATUS_CODE.ServiceUnavailable, "Distributor is draining"],
   INTERNAL: [STATUS_CODE.InternalServerError, "Internal error"],

@@ -7,6 +7,7 @@
 import { BodyReader } from "./body.ts";
 import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
+import type { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "./packet.ts";
@@ -20,6 +21,7 @@ const ROOM_WAIT_MS = 50;
 export interface IngestDoors {
   readonly queue: MemoryQueue;
   readonly metrics: IngestMetrics;
+  readonly instruments?: Instruments;
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
@@ -38,6 +40,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
     full: () => full(queue),
   });
   return async function ingest(request) {
+    const startedMs = doors.clock.monotonicMs();
     let reservedBytes = 0;
     try {
       if (!doors.isOpen()) throw draining();
@@ -52,6 +55,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       if (!doors.isOpen()) throw draining();
       if (!queue.accept(packet, reservedBytes)) await acceptLater(packet, { reservedBytes, doors });
       reservedBytes = 0;
+      doors.instruments?.accepted(startedMs);
       return accepted(packet.id, queue.durability);
     } catch (error) {
       if (reservedBytes > 0) queue.release(reservedBytes);

@@ -8,6 +8,7 @@
 import type { Analyzer } from "./analyzer.ts";
 import type { Clock } from "./clock.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
 import { type FailedOutcome, isBusyStatus } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
@@ -32,6 +33,7 @@ export interface LaneDoors {
   readonly queue: MemoryQueue;
   readonly registry: Registry;
   readonly delivery: Delivery;
+  readonly instruments?: Instruments;
   readonly policy: RetryPolicy;
   readonly limits: LaneLimits;
   readonly clock: Clock;
@@ -112,6 +114,7 @@ export class Lane {
   #startRequest(): void {
     const batch = this.#takeBatch();
     this.#requests++;
+    this.#doors.instruments?.started(batch);
     for (const packet of batch) this.#doors.queue.start(packet);
     this.#analyzer.inFlight += batch.length;
     void this.#run(batch);
@@ -223,6 +226,7 @@ export class Lane {
       queue.deliver(packet);
     }
     this.#done(batch.length);
+    this.#doors.instruments?.delivered(batch, attempt.latencyMs);
     registry.delivered(this.#analyzer, { packets: batch.length, messages, ...attempt });
   }
 

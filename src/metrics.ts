@@ -1,6 +1,6 @@
 /** What the distributor counts beside the queue's books, and the JSON that shows all of it. */
 
-import type { AnalyzerView } from "./analyzer_view.ts";
+import type { AnalyzerGlance, AnalyzerView } from "./analyzer_view.ts";
 import { roundMilli } from "./clock.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Count } from "./queue/ledger.ts";
@@ -28,6 +28,8 @@ export interface MetricsView {
   queued: Count & { capacity: number; capacity_bytes: number; oldest_age_seconds: number };
   in_flight: { packets: number; messages: number };
   retries: number;
+  /** The durable queue's use of the disk; absent where there is none. */
+  spool?: SpoolView;
   /** Dead letters that wait for an operator now. */
   dead_letters: number;
   analyzers: AnalyzerView[];
@@ -36,16 +38,26 @@ export interface MetricsView {
   durability: string;
 }
 
+/** What a durable queue keeps on disk. */
+export interface SpoolView {
+  used_bytes: number;
+  max_bytes: number;
+  packets_on_disk: number;
+  /** Since start: transactions committed and synced, and checkpoints of the log. */
+  commits: number;
+  checkpoints: number;
+}
+
 /** Reads everything that can be read, without changing any of it. */
-export function readMetrics(
+export function readMetrics<View extends AnalyzerGlance>(
   queue: MemoryQueue,
   rest: {
     ingest: IngestMetrics;
-    analyzers: AnalyzerView[];
+    analyzers: View[];
     uptimeSeconds: number;
     version: string;
   },
-): MetricsView {
+): Omit<MetricsView, "analyzers"> & { analyzers: View[] } {
   const { ledger } = queue;
   return {
     accepted: { ...ledger.accepted },
