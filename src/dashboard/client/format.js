@@ -21,6 +21,7 @@ export function short(value) {
 /** `3.2 ms`, `1.4 s`; a dash for nothing. */
 export function duration(ms) {
   if (ms === null || ms === undefined) return "–";
+  if (ms === 0) return "0 ms";
   if (ms >= 9950) return `${(ms / 1000).toFixed(0)} s`;
   if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
   return `${ms.toFixed(ms < 9.95 ? 1 : 0)} ms`;

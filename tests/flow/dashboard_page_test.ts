@@ -1,0 +1,60 @@
+/** The page as it is served: its weight, its policy, its caching. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { ASSETS, CONTENT_SECURITY_POLICY } from "../../src/dashboard/page.ts";
+import { startSystem } from "../support/system.ts";
+
+/** As sent to every browser, which is with gzip. */
+const MOST_BYTES = 50 * 1024;
+
+Deno.test("GET / and all that it loads is less than 50 KiB as sent", async () => {
+  await using system = await startSystem();
+  let plain = 0;
+  let sent = 0;
+  for (const path of Object.keys(ASSETS)) {
+    const [raw, zipped] = await Promise.all(["identity", "gzip"].map(async (encoding) => {
+      const client = await fetch(system.url + path, { headers: { "accept-encoding": encoding } });
+      assertEquals(client.status, 200, path);
+      // fetch inflates by itself: what was sent stands in the header.
+      const bytes = (await client.bytes()).length;
+      return Number(client.headers.get("content-length") ?? bytes);
+    }));
+    plain += raw!;
+    sent += zipped!;
+  }
+  console.log(`the page: ${plain} bytes, ${sent} as sent with gzip`);
+  assert(sent < MOST_BYTES, `${sent} bytes`);
+});
+
+Deno.test("GET / has a policy that lets in nothing but its own files", async () => {
+  await using system = await startSystem();
+  for (const path of Object.keys(ASSETS)) {
+    const { headers, body } = await fetch(system.url + path);
+    assertEquals(headers.get("content-security-policy"), CONTENT_SECURITY_POLICY, path);
+    assertEquals(headers.get("x-content-type-options"), "nosniff");
+    await body?.cancel();
+  }
+  assert(!CONTENT_SECURITY_POLICY.includes("unsafe"));
+  assertStringIncludes(CONTENT_SECURITY_POLICY, "default-src 'none'");
+});
+
+Deno.test("the page has no inline script, style or handler, and nothing from elsewhere", () => {
+  const html = ASSETS["/"]!.text;
+  assert(!/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/i.test(html));
+  for (const [path, { text }] of Object.entries(ASSETS)) {
+    if (path.includes("uplot") || path.endsWith(".svg")) continue;
+    assert(!/innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/.test(text), path);
+    const addresses = [...text.matchAll(/https?:\/\/[\w.-]+/g)].map(([address]) => address);
+    assertEquals(addresses.filter((address) => address !== "http://localhost"), [], path);
+  }
+});
+
+Deno.test("GET / answers 304 to whoever has it already", async () => {
+  await using system = await startSystem();
+  const first = await fetch(system.url);
+  await first.body?.cancel();
+  const again = await fetch(system.url, {
+    headers: { "if-none-match": first.headers.get("etag")! },
+  });
+  assertEquals([again.status, await again.text()], [304, ""]);
+});
