@@ -13,12 +13,15 @@ import { createLog, type Log } from "./src/log.ts";
 import { probe } from "./src/probe.ts";
 import { systemRandom } from "./src/random.ts";
 import { onStopSignal } from "./src/signals.ts";
+import { terminal } from "./src/top/terminal.ts";
+import { watchTop } from "./src/top/watch.ts";
 import { VERSION } from "./src/version.ts";
 
 const USAGE = `distributor: shares log packets among analyzers by weight
 
 Usage: distributor [flags]
        distributor healthcheck [flags]   asks one that runs with these flags; exits 0 if it lives
+       distributor top [URL]             shows one at work, in the terminal, until Ctrl-C
 
 ${describeFlags({ ...OPTIONS, ...COMMAND_OPTIONS })}
 
@@ -33,6 +36,7 @@ function main(): void {
   if (config.command.version) return console.log(`distributor ${VERSION}`);
   if (config.command.printConfig) return console.log(describeConfig(config));
   if (config.words[0] === "healthcheck") return void checkHealth(config);
+  if (config.words[0] === "top") return void showTop(config);
   const log = createLog({ format: config.options.logFormat, level: config.options.logLevel });
   const distributor = orExit(() => start(config, log));
   log.info("distributor started", {
@@ -47,32 +51,62 @@ function main(): void {
 
 function load(): Config {
   const config = readConfig({ args: Deno.args, env: (name) => Deno.env.get(name), readFile });
-  const word = config.words[0] === "healthcheck" ? config.words[1] : config.words[0];
+  const [command] = config.words;
+  const word = config.words[command === "top" ? 2 : command === "healthcheck" ? 1 : 0];
   if (word !== undefined) {
     throw new UsageError(`Unexpected argument ${JSON.stringify(word)}: see --help for all flags`);
   }
   return config;
 }
 
-/** Asks a distributor with the same address whether it lives: 0 if so, else 1 and a line. */
-async function checkHealth(config: Config): Promise<void> {
+/** Where a distributor with this configuration can be reached from here. */
+function originOf(config: Config): string {
   const { hostname, port } = config.options.httpAddr;
   const everywhere = hostname === "0.0.0.0" || hostname === "::";
   const url = new URL("http://localhost");
   if (!everywhere) url.hostname = hostname.includes(":") ? `[${hostname}]` : hostname;
   url.port = String(port);
-  const verdict = await probe(url.origin, {
+  return url.origin;
+}
+
+/** Asks a distributor with the same address whether it lives: 0 if so, else 1 and a line. */
+async function checkHealth(config: Config): Promise<void> {
+  const origin = originOf(config);
+  const verdict = await probe(origin, {
     timeoutMs: config.options.healthCheckTimeout,
     clock: systemClock,
   });
   if (verdict.ok) return;
-  console.error(`distributor: no health at ${url.origin}: ${verdict.detail}`);
+  console.error(`distributor: no health at ${origin}: ${verdict.detail}`);
   Deno.exit(1);
+}
+
+/** Shows a distributor at work: the one at the URL, else that with the same address. */
+async function showTop(config: Config): Promise<void> {
+  try {
+    await watchTop({ ...terminal(), source: sourceOf(config), clock: systemClock });
+  } catch (error) {
+    console.error(`distributor: ${(error as Error).message}`);
+    Deno.exit(1);
+  }
+}
+
+function sourceOf(config: Config): string {
+  const written = config.words[1];
+  if (written === undefined) return originOf(config);
+  const text = written.includes("://") ? written : `http://${written}`;
+  if (!URL.canParse(text)) throw new Error(`Not a URL: ${JSON.stringify(written)}`);
+  return new URL(text).origin;
 }
 
 function start(config: Config, log: Log): Distributor {
   try {
-    return startDistributor(config, { clock: systemClock, random: systemRandom, log });
+    return startDistributor(config, {
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      isTraced: isTelemetryOn(),
+    });
   } catch (error) {
     const address = config.written.httpAddr.text;
     if (error instanceof Deno.errors.AddrInUse) {
@@ -81,6 +115,16 @@ function start(config: Config, log: Log): Distributor {
       );
     }
     throw new Error(`Cannot listen on ${address}: ${(error as Error).message}`);
+  }
+}
+
+/** Whether the runtime exports telemetry: it reads the same variable. */
+function isTelemetryOn(): boolean {
+  try {
+    return ["1", "true"].includes(Deno.env.get("OTEL_DENO") ?? "");
+  } catch {
+    // Nobody may turn on what this process is not allowed to see.
+    return false;
   }
 }
 

@@ -24,6 +24,7 @@ import type { Random } from "./random.ts";
 import { randomId } from "./random.ts";
 import { Registry } from "./registry.ts";
 import { Server } from "./server.ts";
+import { Tracing } from "./tracing.ts";
 import { VERSION } from "./version.ts";
 import { Lanes, runWorkers } from "./worker.ts";
 
@@ -36,6 +37,8 @@ export interface Doors {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Whether the runtime's OpenTelemetry is on. @default false */
+  readonly isTraced?: boolean;
 }
 
 /** What was left undelivered at the end of a drain. */
@@ -88,11 +91,13 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   const delivery = createDelivery({ timeoutMs: options.attemptTimeout, clock });
   const policy = { maxRetries: options.maxRetries, intervalMs: options.retryInterval };
   const instruments = new Instruments(clock);
+  const tracing = doors.isTraced ? new Tracing(VERSION) : undefined;
   const laneDoors = {
     queue,
     registry,
     delivery,
     instruments,
+    tracing,
     policy,
     limits,
     clock,
@@ -113,6 +118,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       version: VERSION,
     });
   const metrics = () => metricsOf(registry.views());
+  tracing?.showMetrics(() => metricsOf(registry.glances()));
   const observation = new Observation({
     instruments,
     clock,
@@ -125,6 +131,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       queue,
       metrics: ingestMetrics,
       instruments,
+      tracing,
       clock,
       log,
       newId: randomId,

@@ -13,6 +13,7 @@ import type { IngestMetrics } from "./metrics.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "./packet.ts";
 import { scanFast } from "./fast_scanner.ts";
 import { problemResponse, toApiError } from "./problem.ts";
+import type { Tracing } from "./tracing.ts";
 import type { MemoryQueue } from "./queue/memory.ts";
 
 /** How long a request waits for room before it is refused: delivery gets a turn to make some. */
@@ -22,6 +23,7 @@ export interface IngestDoors {
   readonly queue: MemoryQueue;
   readonly metrics: IngestMetrics;
   readonly instruments?: Instruments;
+  readonly tracing?: Tracing | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
@@ -51,6 +53,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       const received = await bodies.read(request, length);
       reservedBytes = received.length;
       const packet = readPacket(received, { isForm, doors });
+      doors.tracing?.accepted(packet);
       // The drain may have begun while the body came in.
       if (!doors.isOpen()) throw draining();
       if (!queue.accept(packet, reservedBytes)) await acceptLater(packet, { reservedBytes, doors });

@@ -17,6 +17,7 @@ import type { MemoryQueue } from "./queue/memory.ts";
 import type { Random } from "./random.ts";
 import type { Registry } from "./registry.ts";
 import { nextStep, type RetryPolicy } from "./retry.ts";
+import type { Tracing } from "./tracing.ts";
 
 export interface LaneLimits {
   /** Requests under way to one analyzer. */
@@ -34,6 +35,7 @@ export interface LaneDoors {
   readonly registry: Registry;
   readonly delivery: Delivery;
   readonly instruments?: Instruments;
+  readonly tracing?: Tracing | undefined;
   readonly policy: RetryPolicy;
   readonly limits: LaneLimits;
   readonly clock: Clock;
@@ -191,7 +193,9 @@ export class Lane {
   async #attempt(batch: Batch): Promise<void> {
     const { clock, delivery, registry, isStopped } = this.#doors;
     const startedMs = clock.monotonicMs();
+    const span = this.#doors.tracing?.begin(batch, this.#analyzer.id);
     const outcome = await delivery.post(this.#analyzer.url, batch);
+    span?.end(outcome);
     if (outcome.kind === "delivered") {
       return this.#settleDelivered(batch, { startedMs, latencyMs: outcome.latencyMs });
     }

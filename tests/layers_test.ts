@@ -29,7 +29,16 @@ const RANKS: readonly Rank[] = [
         "log",
         "outcome",
       ],
-      ...["packet", "packet_scanner", "problem", "random", "signals", "version", "window"],
+      ...[
+        "packet",
+        "packet_scanner",
+        "problem",
+        "random",
+        "signals",
+        "tracing",
+        "version",
+        "window",
+      ],
     ],
     together: () => true,
   },
@@ -50,6 +59,12 @@ const RANKS: readonly Rank[] = [
     files: ["observation", "dashboard/page", "dashboard/snapshot", "dashboard/stream"],
     together: () => true,
   },
+  // The same picture in a terminal, of any distributor: over HTTP alone.
+  {
+    files: ["top/events", "top/picture", "top/terminal", "top/watch"],
+    upTo: 0,
+    together: () => true,
+  },
   { files: ["app"] },
   { files: ["distributor"] },
   { files: ["main"] },
@@ -60,11 +75,14 @@ const EXCEPTIONS = ["admin > registry: MAX_ANALYZERS"];
 
 /** What only some files may touch. */
 const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
-  fetch: { pattern: /(?<![.\w])fetch\(/, files: ["http_fetch"] },
+  fetch: { pattern: /(?<![.\w])fetch\(/, files: ["http_fetch", "top/terminal"] },
   sockets: { pattern: /\bDeno\.(connect|connectTls|listen|listenTls)\b/, files: ["http_client"] },
   servers: { pattern: /\bDeno\.serve\b/, files: ["server"] },
   console: { pattern: /\bconsole\b/, files: ["log", "main"] },
-  "standard streams": { pattern: /\bDeno\.(stdin|stdout|stderr)\b/, files: ["log"] },
+  "standard streams": {
+    pattern: /\bDeno\.(stdin|stdout|stderr)\b/,
+    files: ["log", "top/terminal"],
+  },
   time: {
     pattern: /\bDate\.now\b|\bnew Date\(\)|\bperformance\b|\bset(Timeout|Interval)\b|\bTemporal\b/,
     files: ["clock"],
