@@ -75,10 +75,9 @@ Deno.test("top draws within the terminal, in place, and comes back to a stream t
     return opened === 3;
   }, { name: "it has come back twice", everyMs: 1 });
   assertMatch(written(), /Cannot watch http:\/\/there:8080: the stream has ended/);
-  // deno-lint-ignore no-control-regex
-  const pictures = written().split("\x1b[H").slice(1).map((text) =>
-    text.replace(/\x1b\[\d*\w/g, "")
-  );
+  const pictures = written().split("\x1b[H").slice(1)
+    // deno-lint-ignore no-control-regex
+    .map((text) => text.replace(/\x1b\[\d*\w/g, ""));
   for (const picture of pictures) {
     const lines = picture.trimEnd().split("\n");
     assert(lines.length <= 8);
