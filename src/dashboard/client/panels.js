@@ -119,7 +119,10 @@ export class Books {
   show(state) {
     for (const [key, { packets, messages }] of this.#numbers) {
       setText(packets, whole(state[key].packets));
-      setText(messages, `${short(state[key].messages)} messages`);
+      setText(
+        messages,
+        `${short(state[key].messages)} ${state[key].messages === 1 ? "message" : "messages"}`,
+      );
     }
     for (const [key, part] of this.#strip) {
       part.style.setProperty("flex-grow", String(state[key].packets));
