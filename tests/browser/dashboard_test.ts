@@ -312,3 +312,32 @@ Deno.test("dashboard fits a phone, and is whole in the dark", async () => {
     await page.close();
   }
 });
+
+Deno.test("dashboard asks for the token that an order needs, and sends it from then on", async () => {
+  await using system = await startSystem({ weights: [1] });
+  await using browser = await startBrowser();
+  const seen: (string | null)[] = [];
+  const { page, faults } = await openPage(browser, {
+    url: system.url,
+    before: (page) =>
+      // As a distributor with an admin token would answer.
+      page.route("**/api/v1/analyzers/*", async (route) => {
+        const token = await route.request().headerValue("authorization");
+        seen.push(token);
+        if (token === "Bearer secret") return await route.continue();
+        await route.fulfill({ status: 401, json: { detail: "This needs the admin token" } });
+      }),
+  });
+  await page.getByRole("button", { name: "Pause analyzer1" }).click();
+  await page.locator("#field-token").fill("secret");
+  await page.keyboard.press("Enter");
+  await eventually(() => page.locator(".toast", { hasText: "analyzer1 is paused" }).count(), {
+    name: "it is paused",
+  });
+  await page.getByRole("button", { name: "Resume analyzer1" }).click();
+  await eventually(async () => !(await system.analyzer("analyzer1")).paused, {
+    name: "it takes part again, with nothing asked",
+  });
+  assertEquals(seen, [null, "Bearer secret", "Bearer secret"]);
+  assertEquals(faults, []);
+});

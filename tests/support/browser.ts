@@ -40,7 +40,12 @@ export interface Watch {
 /** Opens a page that notes dialogs, faults of scripts and reports of the policy. */
 export async function openPage(
   browser: Browser,
-  options: { url: string; width?: number; dark?: boolean; before?: (page: Page) => Promise<void> },
+  options: {
+    url: string;
+    width?: number;
+    dark?: boolean;
+    before?: (page: Page) => Promise<unknown>;
+  },
 ): Promise<Watch> {
   const { url, width = 1366, dark = false, before } = options;
   const page = await browser.newPage({

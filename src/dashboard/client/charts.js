@@ -120,7 +120,7 @@ class Chart {
         y: { range: (_plot, _min, max) => [0, Math.max(max ?? 0, 1) * 1.1] },
       },
       axes: [
-        { ...axis, space: 70, size: 26, values: (_plot, times) => times.map(clockTime) },
+        { ...axis, space: 70, size: 26, values: (plot, times) => nameTimes(times, plot.scales.x) },
         { ...axis, size: 46, space: 34, values: (_plot, ticks) => ticks.map(this.#format) },
       ],
       series: [
@@ -152,6 +152,11 @@ class Chart {
       setText(value, number === null || number === undefined ? "–" : this.#format(number));
     });
   }
+}
+
+/** The last label would be cut at the edge. */
+function nameTimes(times, { min, max }) {
+  return times.map((time) => time > max - (max - min) * 0.07 ? "" : clockTime(time));
 }
 
 const pad = (number) => String(number).padStart(2, "0");
