@@ -1,6 +1,7 @@
 /** The parts of the page that need no page. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { assignColors, colorOf } from "../src/dashboard/client/colors.js";
 import { age, bytes, duration, durations, short } from "../src/dashboard/client/format.js";
 import { Series } from "../src/dashboard/client/series.js";
 import { parseEvents } from "../src/dashboard/client/stream.js";
@@ -65,4 +66,15 @@ Deno.test("format gives numbers that people read", () => {
   assertEquals([durations(1.9, 86), durations(20, 3000)], ["1.9 / 86 ms", "20 ms / 3.0 s"]);
   assertEquals([5, 185, 7800, 90_000].map(age), ["5 s", "3 min 5 s", "2 h 10 min", "1 d 1 h"]);
   assertEquals([512, 2048, 268_435_456].map(bytes), ["512 B", "2.0 KiB", "256 MiB"]);
+});
+
+Deno.test("assignColors() gives each analyzer a colour that it keeps, whoever comes and goes", () => {
+  assignColors(["b", "c"]);
+  const [b, c] = [colorOf("b"), colorOf("c")];
+  assertNotEquals(b, c);
+  assignColors(["a", "b", "c"]);
+  assertEquals([colorOf("b"), colorOf("c")], [b, c]);
+  assignColors(["a", "c"]);
+  assignColors(["a", "c", "d"]);
+  assertEquals([colorOf("c"), colorOf("d")], [c, b]);
 });

@@ -10,6 +10,7 @@ import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import uplot from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
 import actions from "./client/actions.js" with { type: "text" };
 import charts from "./client/charts.js" with { type: "text" };
+import colors from "./client/colors.js" with { type: "text" };
 import dom from "./client/dom.js" with { type: "text" };
 import format from "./client/format.js" with { type: "text" };
 import icon from "./client/icon.svg" with { type: "text" };
@@ -39,6 +40,7 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/dashboard/main.js": { type: SCRIPT, text: main },
   "/dashboard/actions.js": { type: SCRIPT, text: actions },
   "/dashboard/charts.js": { type: SCRIPT, text: charts },
+  "/dashboard/colors.js": { type: SCRIPT, text: colors },
   "/dashboard/dom.js": { type: SCRIPT, text: dom },
   "/dashboard/format.js": { type: SCRIPT, text: format },
   "/dashboard/panels.js": { type: SCRIPT, text: panels },

@@ -1,5 +1,6 @@
 /** The three charts of the last five minutes, drawn by uPlot, which is a global. */
 
+import { colorOf, COLORS } from "./colors.js";
 import { byId, el, setText } from "./dom.js";
 import { duration, short } from "./format.js";
 
@@ -9,13 +10,6 @@ const SECONDS = 300;
 /** Shown at least, so that the first seconds are not stretched. */
 const LEAST_SECONDS = 60;
 const HEIGHT = 168;
-/** Tell apart by any eyes: the palette of Okabe and Ito, in an order of contrast. */
-const COLORS = 8;
-
-/** The colour of the n-th analyzer: a custom property of the style sheet. */
-export function colorName(index) {
-  return `--series-${index % COLORS + 1}`;
-}
 
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -35,16 +29,18 @@ class Chart {
   #width = 0;
   /** The legend only names: the numbers are in the table. */
   #isQuiet;
+  #unit;
 
   constructor({ title, unit, format, series, isQuiet = false }) {
     this.#isQuiet = isQuiet;
     this.#format = format;
     this.#series = series;
+    this.#unit = el("span", { class: "unit" }, unit);
     const head = el(
       "div",
       { class: "panel-head" },
       el("h2", {}, title),
-      el("span", { class: "unit" }, unit),
+      this.#unit,
     );
     byId("charts").append(
       el("figure", { class: "panel chart" }, head, this.#legend, this.#plotBox),
@@ -52,6 +48,10 @@ class Chart {
     new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect.width)).observe(
       this.#plotBox,
     );
+  }
+
+  set unit(text) {
+    setText(this.#unit, text);
   }
 
   /** @param lines {name, label, color, read, dash?}[] */
@@ -197,16 +197,18 @@ export class Charts {
     });
   }
 
-  /** @param ids the analyzers, in order of their colours */
+  /** @param ids the analyzers, of which the first are shown each by itself */
   show(ids) {
+    const more = ids.length > COLORS ? `, the first ${COLORS} of ${ids.length}` : "";
+    this.#byAnalyzer.unit = `messages/s${more}`;
     this.#throughput.show([
       { label: "accepted", color: "--series-1", fill: "--fill-1", read: (point) => point.accepted },
       { label: "delivered", color: "--series-2", dash: [5, 3], read: (point) => point.delivered },
     ]);
     this.#byAnalyzer.show(
-      ids.slice(0, COLORS).map((id, i) => ({
+      ids.slice(0, COLORS).map((id) => ({
         label: id,
-        color: colorName(i),
+        color: colorOf(id),
         read: (point) => Object.hasOwn(point.by, id) ? point.by[id] : null,
       })),
     );

@@ -2,6 +2,7 @@
 
 import { registerAnalyzer, replayDeadLetters } from "./actions.js";
 import { Charts } from "./charts.js";
+import { assignColors } from "./colors.js";
 import { byId, setData, setText } from "./dom.js";
 import { Books, showHead, Stores, Tiles } from "./panels.js";
 import { Series } from "./series.js";
@@ -23,6 +24,7 @@ function show(snapshot) {
   showHead(snapshot);
   tiles.show(snapshot);
   const analyzers = state.analyzers.toSorted((a, b) => a.id < b.id ? -1 : 1);
+  assignColors(analyzers.map(({ id }) => id));
   table.show(analyzers, { shares: series.shares(), rates: point.by });
   charts.show(analyzers.map(({ id }) => id));
   books.show(state);

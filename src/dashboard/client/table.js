@@ -1,7 +1,7 @@
 /** The analyzers: one row each, which stays the same element for as long as it is registered. */
 
 import { changeWeight, removeAnalyzer, setPaused } from "./actions.js";
-import { colorName } from "./charts.js";
+import { colorOf } from "./colors.js";
 import { byId, el, setData, setPart, setText } from "./dom.js";
 import { age, durations, percent, short, whole } from "./format.js";
 
@@ -31,9 +31,15 @@ class Row {
 
   constructor(id) {
     this.#id = id;
+    this.#makeLabels();
+    this.#makeOrders();
+    this.element = this.#assemble();
+  }
+
+  #makeLabels() {
     const p = this.#parts;
     p.swatch = el("i", { class: "swatch" });
-    p.name = el("b", { class: "id", title: id }, id);
+    p.name = el("b", { class: "id", title: this.#id }, this.#id);
     p.url = el("span", { class: "faint url" });
     p.badge = el(
       "span",
@@ -51,6 +57,16 @@ class Row {
     );
     p.actual = el("b");
     p.target = el("span", { class: "faint" });
+    const number = (label) => el("td", { class: "number", "data-label": label });
+    p.rate = number("Messages/s");
+    p.inFlight = number("In flight");
+    p.failures = number("Failures");
+    p.latency = number("p50 / p99");
+  }
+
+  #makeOrders() {
+    const p = this.#parts;
+    const id = this.#id;
     p.weight = el("input", {
       type: "number",
       step: "any",
@@ -82,12 +98,11 @@ class Row {
       "aria-label": `Remove ${id}`,
       onclick: () => removeAnalyzer(id),
     }, "Remove");
-    const number = (label) => el("td", { class: "number", "data-label": label });
-    p.rate = number("Messages/s");
-    p.inFlight = number("In flight");
-    p.failures = number("Failures");
-    p.latency = number("p50 / p99");
-    this.element = el(
+  }
+
+  #assemble() {
+    const p = this.#parts;
+    return el(
       "tr",
       {},
       el(
@@ -106,10 +121,10 @@ class Row {
     );
   }
 
-  update(analyzer, { index, share, scale, rate }) {
+  update(analyzer, { share, scale, rate }) {
     const p = this.#parts;
     this.#paused = analyzer.paused;
-    this.element.style.setProperty("--color", `var(${colorName(index)})`);
+    this.element.style.setProperty("--color", `var(${colorOf(analyzer.id)})`);
     setText(p.url, analyzer.url);
     const { key, word, why } = describeState(analyzer);
     setData(p.badge, "state", key);
@@ -186,10 +201,11 @@ export class Table {
       if (!row) {
         row = new Row(analyzer.id);
         this.#rows.set(analyzer.id, row);
-        byId("rows").append(row.element);
       }
+      const place = byId("rows").children[index];
+      if (place !== row.element) byId("rows").insertBefore(row.element, place ?? null);
       const rate = Object.hasOwn(rates, analyzer.id) ? rates[analyzer.id] : undefined;
-      row.update(analyzer, { index, share: shareOf(analyzer), scale, rate });
+      row.update(analyzer, { share: shareOf(analyzer), scale, rate });
     });
     this.#summarize(analyzers);
   }
