@@ -44,9 +44,9 @@ export class Instruments {
   }
 }
 
-const LAG_TICK_MS = 200;
+const LAG_TICK_MS = 500;
 
-/** Watches how late the event loop is, five times a second; returns how to stop it. */
+/** Watches how late the event loop is, twice a second; returns how to stop it. */
 export function watchLoopLag(timing: Timing, clock: Clock): () => void {
   let dueMs = clock.monotonicMs() + LAG_TICK_MS;
   let cancel = clock.after(LAG_TICK_MS, tick);

@@ -50,7 +50,7 @@ export function writeMetrics(parts: MetricsTextParts): string {
     .timing(instruments.delivery);
   out.family("end_to_end_seconds", "histogram", "From a packet's acceptance to its delivery")
     .timing(instruments.endToEnd);
-  out.family("event_loop_lag_seconds", "histogram", "How late timers are, five times a second")
+  out.family("event_loop_lag_seconds", "histogram", "How late timers are, twice a second")
     .timing(instruments.loopLag);
   writeAnalyzers(out, state.analyzers);
   writeProcess(out, parts);
