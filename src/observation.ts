@@ -8,7 +8,7 @@ import type { Hono } from "@hono/hono";
 import type { Clock } from "./clock.ts";
 import { addPageRoutes } from "./dashboard/page.ts";
 import { Sampler } from "./dashboard/snapshot.ts";
-import { EventStream } from "./dashboard/stream.ts";
+import { EventStream, STREAM_HEADERS } from "./dashboard/stream.ts";
 import { EXPOSITION_TYPE } from "./exposition.ts";
 import { type Instruments, watchLoopLag } from "./instruments.ts";
 import type { MetricsView } from "./metrics.ts";
@@ -43,7 +43,14 @@ export class Observation {
       const text = this.#writeMetrics();
       return new Response(text, { headers: { "content-type": EXPOSITION_TYPE } });
     });
-    app.get("/api/v1/events", () => this.#events.open());
+    // A HEAD is answered by the same route, and nobody would read its stream.
+    app.get(
+      "/api/v1/events",
+      ({ req }) =>
+        req.method === "HEAD"
+          ? new Response(null, { headers: STREAM_HEADERS })
+          : this.#events.open(),
+    );
     addPageRoutes(app);
   }
 

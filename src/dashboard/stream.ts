@@ -18,7 +18,7 @@ const RETRY_MS = 1000;
 
 type Viewer = ReadableStreamDefaultController<Uint8Array>;
 
-const HEADERS = {
+export const STREAM_HEADERS = {
   "content-type": "text/event-stream",
   "cache-control": "no-store",
   // A proxy that buffers would make a live view of it anything but.
@@ -72,7 +72,7 @@ export class EventStream {
       ...this.#snapshotEvents(),
     ]);
     this.#send(own!, first);
-    return new Response(stream, { headers: HEADERS });
+    return new Response(stream, { headers: STREAM_HEADERS });
   }
 
   /** Ends all streams. */

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ASSETS, CONTENT_SECURITY_POLICY } from "../../src/dashboard/page.ts";
 import { sendRaw } from "../support/raw_http.ts";
-import { startSystem } from "../support/system.ts";
+import { eventually, startSystem } from "../support/system.ts";
 
 /** As sent to every browser, which is with gzip. */
 const MOST_BYTES = 50 * 1024;
@@ -60,4 +60,19 @@ Deno.test("GET / answers 304 to whoever has it already", async () => {
     headers: { "if-none-match": first.headers.get("etag")! },
   });
   assertEquals([again.status, await again.text()], [304, ""]);
+});
+
+Deno.test("GET /api/v1/events counts as a viewer while it is read; HEAD never does", async () => {
+  await using system = await startSystem();
+  const viewers = async () =>
+    Number(
+      /^distributor_viewers (\d+)$/m.exec(await (await fetch(`${system.url}/metrics`)).text())![1],
+    );
+  const head = await fetch(`${system.url}/api/v1/events`, { method: "HEAD" });
+  assertEquals([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
+  assertEquals(await viewers(), 0);
+  const { body } = await fetch(`${system.url}/api/v1/events`);
+  assertEquals(await viewers(), 1);
+  await body!.cancel();
+  await eventually(async () => await viewers() === 0, { name: "it has left" });
 });
