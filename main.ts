@@ -16,6 +16,8 @@ import { StorageError } from "./src/queue/storage_error.ts";
 import { systemRandom } from "./src/random.ts";
 import { onStopSignal } from "./src/signals.ts";
 import { runSpoolCommand } from "./src/spool_command.ts";
+import { terminal } from "./src/top/terminal.ts";
+import { watchTop } from "./src/top/watch.ts";
 import { describeVersion, VERSION } from "./src/version.ts";
 
 const USAGE = `distributor: shares log packets among analyzers by weight
@@ -24,6 +26,7 @@ Usage: distributor [flags]
        distributor healthcheck [flags]   asks one that runs with these flags; exits 0 if it lives
        distributor spool check [flags]   looks for damage in a data folder; exits 1 if there is any
        distributor spool export [flags]  writes the packets in a data folder to stdout, one a line
+       distributor top [URL]             shows one at work, in the terminal, until Ctrl-C
 
 ${describeFlags({ ...OPTIONS, ...COMMAND_OPTIONS })}
 
@@ -39,6 +42,7 @@ function main(): void {
   if (config.command.printConfig) return console.log(describeConfig(config));
   if (config.words[0] === "healthcheck") return void checkHealth(config);
   if (config.words[0] === "spool") return lookIntoSpool(config);
+  if (config.words[0] === "top") return void showTop(config);
   orExit(() => armFailpoint(Deno.env.get("DISTRIBUTOR_FAILPOINT")));
   const log = createLog({ format: config.options.logFormat, level: config.options.logLevel });
   const distributor = orExit(() => start(config, log));
@@ -56,8 +60,9 @@ function main(): void {
 
 function load(): Config {
   const config = readConfig({ args: Deno.args, env: (name) => Deno.env.get(name), readFile });
-  const word = config.words[0] === "healthcheck" ? config.words[1] : config.words[0];
-  if (word !== undefined && word !== "spool") {
+  const [command] = config.words;
+  const word = config.words[command === "top" ? 2 : command === "healthcheck" ? 1 : 0];
+  if (word !== undefined && command !== "spool") {
     throw new UsageError(`Unexpected argument ${JSON.stringify(word)}: see --help for all flags`);
   }
   return config;
@@ -78,20 +83,44 @@ function writeToStdout(bytes: Uint8Array): void {
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
 }
 
-/** Asks a distributor with the same address whether it lives: 0 if so, else 1 and a line. */
-async function checkHealth(config: Config): Promise<void> {
+/** Where a distributor with this configuration can be reached from here. */
+function originOf(config: Config): string {
   const { hostname, port } = config.options.httpAddr;
   const everywhere = hostname === "0.0.0.0" || hostname === "::";
   const url = new URL("http://localhost");
   if (!everywhere) url.hostname = hostname.includes(":") ? `[${hostname}]` : hostname;
   url.port = String(port);
-  const verdict = await probe(url.origin, {
+  return url.origin;
+}
+
+/** Asks a distributor with the same address whether it lives: 0 if so, else 1 and a line. */
+async function checkHealth(config: Config): Promise<void> {
+  const origin = originOf(config);
+  const verdict = await probe(origin, {
     timeoutMs: config.options.healthCheckTimeout,
     clock: systemClock,
   });
   if (verdict.ok) return;
-  console.error(`distributor: no health at ${url.origin}: ${verdict.detail}`);
+  console.error(`distributor: no health at ${origin}: ${verdict.detail}`);
   Deno.exit(1);
+}
+
+/** Shows a distributor at work: the one at the URL, else that with the same address. */
+async function showTop(config: Config): Promise<void> {
+  try {
+    await watchTop({ ...terminal(), source: sourceOf(config), clock: systemClock });
+  } catch (error) {
+    console.error(`distributor: ${(error as Error).message}`);
+    Deno.exit(1);
+  }
+}
+
+function sourceOf(config: Config): string {
+  const written = config.words[1];
+  if (written === undefined) return originOf(config);
+  const text = written.includes("://") ? written : `http://${written}`;
+  if (!URL.canParse(text)) throw new Error(`Not a URL: ${JSON.stringify(written)}`);
+  return new URL(text).origin;
 }
 
 function start(config: Config, log: Log): Distributor {
@@ -101,6 +130,7 @@ function start(config: Config, log: Log): Distributor {
       random: systemRandom,
       log,
       onFailed: (error) => endFailed(error, log),
+      isTraced: isTelemetryOn(),
     });
   } catch (error) {
     if (error instanceof StorageError) throw error;
@@ -111,6 +141,16 @@ function start(config: Config, log: Log): Distributor {
       );
     }
     throw new Error(`Cannot listen on ${address}: ${(error as Error).message}`);
+  }
+}
+
+/** Whether the runtime exports telemetry: it reads the same variable. */
+function isTelemetryOn(): boolean {
+  try {
+    return ["1", "true"].includes(Deno.env.get("OTEL_DENO") ?? "");
+  } catch {
+    // Nobody may turn on what this process is not allowed to see.
+    return false;
   }
 }
 

@@ -60,7 +60,7 @@ export function conclude(screen: Screen, verdicts: readonly Verdict[], seconds: 
 export function describeCommands({ url, analyzerPorts }: Cast): string {
   const json = `-H "Content-Type: application/json"`;
   return `
-It is still running. From another terminal, try:
+It is still running. Look at ${url} in a browser, or from another terminal try:
 
   curl ${url}/api/v1/metrics
   curl ${url}/api/v1/analyzers/analyzer4

@@ -24,6 +24,9 @@ export class AnalyzerRecord {
   readonly failures = Object.fromEntries(
     FAILURE_CLASSES.map((failure) => [failure, 0]),
   ) as Record<FailureClass, number>;
+  /** How often it was put out, and how its health checks went. */
+  ejections = 0;
+  readonly probes = { passed: 0, failed: 0 };
   readonly recentMessages = new WindowedSum();
   readonly latency = new WindowedHistogram();
 }

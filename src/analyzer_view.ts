@@ -31,8 +31,15 @@ export interface AnalyzerView {
   readonly failures: Record<FailureClass, number>;
   /** Packets being posted now. */
   readonly in_flight: number;
+  /** The part of its weight that counts now: below 1 during slow start, 0 while it is out. */
+  readonly weight_factor: number;
+  readonly ejections: number;
+  readonly probes: { passed: number; failed: number };
   readonly latency_ms: { p50: number; p95: number; p99: number };
 }
+
+/** The same without what takes time to read. */
+export type AnalyzerGlance = Omit<AnalyzerView, "latency_ms">;
 
 /** What the shares of all analyzers are parts of. */
 export interface Totals {
@@ -54,9 +61,15 @@ export function sumUp(analyzers: Iterable<Analyzer>, nowMs: number): Totals {
 
 /** How one analyzer stands at that moment. */
 export function viewAnalyzer(analyzer: Analyzer, totals: Totals): AnalyzerView {
+  const [p50, p95, p99] = analyzer.record.latency.quantilesMs([0.5, 0.95, 0.99], totals.nowMs)
+    .map(roundMilli) as [number, number, number];
+  return { ...glanceAtAnalyzer(analyzer, totals), latency_ms: { p50, p95, p99 } };
+}
+
+/** The same but for its latency, whose percentiles are costly. */
+export function glanceAtAnalyzer(analyzer: Analyzer, totals: Totals): AnalyzerGlance {
   const { nowMs } = totals;
   const { record, health } = analyzer;
-  const latency = record.latency.read(nowMs);
   return {
     id: analyzer.id,
     url: analyzer.url,
@@ -74,11 +87,9 @@ export function viewAnalyzer(analyzer: Analyzer, totals: Totals): AnalyzerView {
     delivered: { ...record.delivered },
     failures: { ...record.failures },
     in_flight: analyzer.inFlight,
-    latency_ms: {
-      p50: roundMilli(latency.quantileMs(0.5)),
-      p95: roundMilli(latency.quantileMs(0.95)),
-      p99: roundMilli(latency.quantileMs(0.99)),
-    },
+    weight_factor: roundMilli(health.weightFactor(nowMs)),
+    ejections: record.ejections,
+    probes: { ...record.probes },
   };
 }
 

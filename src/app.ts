@@ -11,16 +11,18 @@ import { ApiError } from "./errors.ts";
 import { createFront, type Handler, INGEST_PATH } from "./front.ts";
 import { createIngest, type IngestDoors } from "./ingest.ts";
 import type { Log } from "./log.ts";
+import type { Observation } from "./observation.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 
 /** Builds the handler of all requests. */
 export function createApp(
-  doors: { ingest: IngestDoors; admin: AdminDoors; log: Log },
+  doors: { ingest: IngestDoors; admin: AdminDoors; observation: Observation; log: Log },
 ): Handler {
   const app = new Hono();
   const ingest = createIngest(doors.ingest);
   app.post(INGEST_PATH, (context) => ingest(context.req.raw));
   addAdminRoutes(app, doors.admin);
+  doors.observation.addRoutes(app);
   app.notFound((context) => problemResponse(explainNotFound(app, context)));
   app.onError((error) => {
     if (!(error instanceof ApiError)) doors.log.error("request failed", { error: String(error) });

@@ -6,15 +6,18 @@
  *                            registry, lottery ┴── outcomes ────┘ ◀── probes
  */
 
+import type { AnalyzerGlance } from "./analyzer_view.ts";
 import { createApp } from "./app.ts";
 import { type Clock, type LoopClock, sleep } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createDelivery } from "./delivery.ts";
 import { DEFAULT_HEALTH } from "./health.ts";
 import { maxLoad } from "./lane.ts";
+import { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
 import { IngestMetrics, type MetricsView, readMetrics } from "./metrics.ts";
 import { Prober } from "./probe.ts";
+import { Observation } from "./observation.ts";
 import { DiskQueue } from "./queue/disk.ts";
 import { MemoryQueue } from "./queue/memory.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
@@ -26,6 +29,7 @@ import { Roster, storeIn } from "./roster.ts";
 import { Server } from "./server.ts";
 import { Commons } from "./threads/commons.ts";
 import { Threads } from "./threads/threads.ts";
+import { Tracing } from "./tracing.ts";
 import { VERSION } from "./version.ts";
 import { Lanes, runWorkers } from "./worker.ts";
 
@@ -42,6 +46,8 @@ export interface Doors {
   readonly onFailed: (error: Error) => void;
   /** What ingest threads run. @default the module of this program */
   readonly threadModule?: URL;
+  /** Whether the runtime's OpenTelemetry is on. @default false */
+  readonly isTraced?: boolean;
 }
 
 /** What was left undelivered at the end of a drain. */
@@ -104,10 +110,14 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   }, doors);
   const delivery = createDelivery({ timeoutMs: options.attemptTimeout, clock });
   const policy = { maxRetries: options.maxRetries, intervalMs: options.retryInterval };
+  const instruments = new Instruments(clock);
+  const tracing = doors.isTraced ? new Tracing(VERSION) : undefined;
   const laneDoors = {
     queue,
     registry,
     delivery,
+    instruments,
+    tracing,
     policy,
     limits,
     clock,
@@ -126,18 +136,29 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     onFailed: doors.onFailed,
   });
   const ingestMetrics = new IngestMetrics();
-  const metrics = () =>
+  const metricsOf = <View extends AnalyzerGlance>(analyzers: View[]) =>
     readMetrics(queue, {
       ingest: ingestMetrics,
       spool,
-      analyzers: registry.views(),
+      analyzers,
       uptimeSeconds: (clock.monotonicMs() - startedMs) / 1000,
       version: VERSION,
     });
+  const metrics = () => metricsOf(registry.views());
+  tracing?.showMetrics(() => metricsOf(registry.glances()));
+  const observation = new Observation({
+    instruments,
+    clock,
+    state: metrics,
+    glance: () => metricsOf(registry.glances()),
+    boot: randomId(),
+  });
   const app = createApp({
     ingest: {
       queue,
       metrics: ingestMetrics,
+      instruments,
+      tracing,
       clock,
       log,
       newId: randomId,
@@ -152,6 +173,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
       warnings: () => warningsOf(queue, spool),
     },
+    observation,
     log,
   });
 
@@ -202,6 +224,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     roster.close();
     await settled(workers, clock);
     delivery.close();
+    observation.close();
     await Promise.all([server.close(), threads?.close()]);
     await queue.finish();
     return restOf(queue);

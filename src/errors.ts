@@ -30,6 +30,7 @@ const TABLE = {
   QUEUE_FULL: [STATUS_CODE.ServiceUnavailable, "Queue is full"],
   STORAGE_FULL: [STATUS_CODE.ServiceUnavailable, "Storage is full"],
   STORAGE_FAILED: [STATUS_CODE.ServiceUnavailable, "Storage has failed"],
+  TOO_MANY_VIEWERS: [STATUS_CODE.ServiceUnavailable, "Too many viewers"],
   BUSY: [STATUS_CODE.ServiceUnavailable, "Too many orders at once"],
   DRAINING: [STATUS_CODE.ServiceUnavailable, "Distributor is draining"],
   INTERNAL: [STATUS_CODE.InternalServerError, "Internal error"],

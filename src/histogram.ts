@@ -59,6 +59,29 @@ export class Histogram {
     return this.#maxMs;
   }
 
+  /**
+   * Quantiles of two histograms taken together, in one pass and without a copy.
+   *
+   * @param fractions 0 to 1, rising
+   */
+  quantilesWith(other: Histogram, fractions: readonly number[]): number[] {
+    const count = this.#count + other.#count;
+    if (count === 0) return fractions.map(() => 0);
+    const maxMs = Math.max(this.#maxMs, other.#maxMs);
+    const quantiles: number[] = [];
+    let seen = 0;
+    for (let bucket = 0; bucket < BUCKETS && quantiles.length < fractions.length; bucket++) {
+      const here = this.#buckets[bucket]! + other.#buckets[bucket]!;
+      if (here === 0) continue;
+      seen += here;
+      while (
+        quantiles.length < fractions.length &&
+        seen >= Math.max(1, Math.ceil(fractions[quantiles.length]! * count))
+      ) quantiles.push(Math.min(highestOf(bucket) / 1000, maxMs));
+    }
+    return quantiles;
+  }
+
   clear(): void {
     this.#buckets.fill(0);
     this.#count = 0;

@@ -8,12 +8,14 @@
 import { BodyReader } from "./body.ts";
 import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
+import type { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "./packet.ts";
 import { scanFast } from "./fast_scanner.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** How long a request waits for room before it is refused: delivery gets a turn to make some. */
 const ROOM_WAIT_MS = 50;
@@ -35,6 +37,8 @@ export type Intake = Pick<
 export interface IngestDoors {
   readonly queue: Intake;
   readonly metrics: Pick<IngestMetrics, "reject">;
+  readonly instruments?: Pick<Instruments, "accepted">;
+  readonly tracing?: Tracing | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
@@ -53,6 +57,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
     full: () => full(queue),
   });
   return async function ingest(request) {
+    const startedMs = doors.clock.monotonicMs();
     let reservedBytes = 0;
     try {
       if (!doors.isOpen()) throw draining();
@@ -63,6 +68,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       const received = await bodies.read(request, length);
       reservedBytes = received.length;
       const packet = readPacket(received, { isForm, doors });
+      doors.tracing?.accepted(packet);
       // The drain may have begun while the body came in.
       if (!doors.isOpen()) throw draining();
       const { kept } = queue.accept(packet, reservedBytes)
@@ -70,6 +76,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
         : await acceptLater(packet, { reservedBytes, doors });
       reservedBytes = 0;
       if (kept) await kept;
+      doors.instruments?.accepted(startedMs);
       return accepted(packet.id, queue.durability);
     } catch (error) {
       if (reservedBytes > 0) queue.release(reservedBytes);

@@ -8,6 +8,7 @@
 import type { Analyzer } from "./analyzer.ts";
 import type { Clock } from "./clock.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
 import { type FailedOutcome, isBusyStatus } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
@@ -16,6 +17,7 @@ import type { PacketQueue } from "./queue/packet_queue.ts";
 import type { Random } from "./random.ts";
 import type { Registry } from "./registry.ts";
 import { nextStep, type RetryPolicy } from "./retry.ts";
+import type { Tracing } from "./tracing.ts";
 
 export interface LaneLimits {
   /** Requests under way to one analyzer. */
@@ -32,6 +34,8 @@ export interface LaneDoors {
   readonly queue: PacketQueue;
   readonly registry: Registry;
   readonly delivery: Delivery;
+  readonly instruments?: Instruments;
+  readonly tracing?: Tracing | undefined;
   readonly policy: RetryPolicy;
   readonly limits: LaneLimits;
   readonly clock: Clock;
@@ -112,6 +116,7 @@ export class Lane {
   #startRequest(): void {
     const batch = this.#takeBatch();
     this.#requests++;
+    this.#doors.instruments?.started(batch);
     for (const packet of batch) this.#doors.queue.start(packet);
     this.#analyzer.inFlight += batch.length;
     void this.#run(batch);
@@ -188,7 +193,9 @@ export class Lane {
   async #attempt(batch: Batch): Promise<void> {
     const { clock, delivery, registry, isStopped } = this.#doors;
     const startedMs = clock.monotonicMs();
+    const span = this.#doors.tracing?.begin(batch, this.#analyzer.id);
     const outcome = await delivery.post(this.#analyzer.url, batch);
+    span?.end(outcome);
     if (outcome.kind === "delivered") {
       return this.#settleDelivered(batch, { startedMs, latencyMs: outcome.latencyMs });
     }
@@ -223,6 +230,7 @@ export class Lane {
       queue.deliver(packet);
     }
     this.#done(batch.length);
+    this.#doors.instruments?.delivered(batch, attempt.latencyMs);
     registry.delivered(this.#analyzer, { packets: batch.length, messages, ...attempt });
   }
 

@@ -1,6 +1,6 @@
 /** What the distributor counts beside the queue's books, and the JSON that shows all of it. */
 
-import type { AnalyzerView } from "./analyzer_view.ts";
+import type { AnalyzerGlance, AnalyzerView } from "./analyzer_view.ts";
 import { roundMilli } from "./clock.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Count } from "./queue/ledger.ts";
@@ -53,6 +53,8 @@ export interface SpoolView {
   /** Beyond, packets are refused; the rest is for dead letters. */
   arrivals_max_bytes: number;
   wal_bytes: number;
+  /** Packets that wait on disk alone. */
+  packets_on_disk: number;
   commits: number;
   checkpoints: number;
   /** Packets that could not be read back, and were put aside. */
@@ -60,16 +62,16 @@ export interface SpoolView {
 }
 
 /** Reads everything that can be read, without changing any of it. */
-export function readMetrics(
+export function readMetrics<View extends AnalyzerGlance>(
   queue: PacketQueue,
   rest: {
     ingest: IngestMetrics;
     spool: Pick<Spool, "sizes" | "lost"> | undefined;
-    analyzers: AnalyzerView[];
+    analyzers: View[];
     uptimeSeconds: number;
     version: string;
   },
-): MetricsView {
+): Omit<MetricsView, "analyzers"> & { analyzers: View[] } {
   const { ledger } = queue;
   const queued = ledger.count("queued");
   const spooled = ledger.count("spooled");
@@ -90,7 +92,7 @@ export function readMetrics(
     in_flight: packetsAndMessages(ledger.count("in_flight")),
     retries: queue.retries,
     dead_letters: queue.deadLetters.size,
-    ...(rest.spool ? { spool: viewSpool(rest.spool) } : {}),
+    ...(rest.spool ? { spool: viewSpool(rest.spool, spooled.packets) } : {}),
     analyzers: rest.analyzers,
     uptime_seconds: roundMilli(rest.uptimeSeconds),
     version: rest.version,
@@ -98,13 +100,17 @@ export function readMetrics(
   };
 }
 
-function viewSpool(spool: Pick<Spool, "sizes" | "lost">): SpoolView {
+function viewSpool(
+  spool: Pick<Spool, "sizes" | "lost">,
+  packetsOnDisk: number,
+): SpoolView {
   const sizes = spool.sizes();
   return {
     used_bytes: sizes.usedBytes,
     max_bytes: sizes.maxBytes,
     arrivals_max_bytes: sizes.arrivalsMaxBytes,
     wal_bytes: sizes.walBytes,
+    packets_on_disk: packetsOnDisk,
     commits: sizes.commits,
     checkpoints: sizes.checkpoints,
     damaged_packets: spool.lost.packets,

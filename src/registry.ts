@@ -7,7 +7,13 @@
  */
 
 import { Analyzer, type AnalyzerConfig, AnalyzerRecord } from "./analyzer.ts";
-import { type AnalyzerView, sumUp, viewAnalyzer } from "./analyzer_view.ts";
+import {
+  type AnalyzerGlance,
+  type AnalyzerView,
+  glanceAtAnalyzer,
+  sumUp,
+  viewAnalyzer,
+} from "./analyzer_view.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import { Health, type HealthOptions, type Transition } from "./health.ts";
 import type { Log } from "./log.ts";
@@ -182,6 +188,7 @@ export class Registry {
   probed(analyzer: Analyzer, verdict: { ok: boolean; detail: string; batches: boolean }): void {
     if (analyzer.removed) return;
     const nowMs = this.#clock.monotonicMs();
+    analyzer.record.probes[verdict.ok ? "passed" : "failed"]++;
     if (verdict.ok && analyzer.batches !== verdict.batches) {
       analyzer.batches = verdict.batches;
       this.#renew(analyzer);
@@ -196,6 +203,12 @@ export class Registry {
   views(): AnalyzerView[] {
     const totals = sumUp(this.#analyzers.values(), this.#clock.monotonicMs());
     return [...this.#analyzers.values()].map((analyzer) => viewAnalyzer(analyzer, totals));
+  }
+
+  /** The same without their latencies: for those who ask often. */
+  glances(): AnalyzerGlance[] {
+    const totals = sumUp(this.#analyzers.values(), this.#clock.monotonicMs());
+    return [...this.#analyzers.values()].map((analyzer) => glanceAtAnalyzer(analyzer, totals));
   }
 
   /** How one analyzer stands now; undefined when there is none of that id. */
@@ -268,9 +281,11 @@ export class Registry {
   #moved(analyzer: Analyzer, transition: Transition | undefined): void {
     if (!transition || analyzer.removed) return;
     const { from, to, reason } = transition;
+    if (to === "ejected") analyzer.record.ejections++;
     this.#log[to === "ejected" ? "warn" : "info"](`analyzer ${to}`, {
       id: analyzer.id,
       from,
+      to,
       reason,
     });
     this.#renew(analyzer);

@@ -56,6 +56,12 @@ export class WindowedHistogram {
     return both;
   }
 
+  /** Quantiles of what was counted; see {@link Histogram.quantilesWith}. */
+  quantilesMs(fractions: readonly number[], nowMs: number): number[] {
+    this.#turn(nowMs);
+    return this.#current.quantilesWith(this.#previous, fractions);
+  }
+
   #turn(nowMs: number): void {
     const half = Math.floor(nowMs / (WINDOW_SECONDS * 500));
     if (half === this.#half) return;

@@ -38,6 +38,9 @@ function viewAnalyzer(index: number, messages: number, state: HealthState): Anal
     delivered: { packets: messages / 10, messages },
     failures: { connect: 0, timeout: 0, http_5xx: 0, http_4xx: 0 },
     in_flight: 3,
+    weight_factor: 1,
+    ejections: 0,
+    probes: { passed: 1, failed: 0 },
     latency_ms: { p50: 4.25, p95: 0, p99: 0 },
   };
 }

@@ -59,3 +59,17 @@ Deno.test("histogram.add() and clear() work on all that was counted", () => {
   sum.clear();
   assertEquals([sum.count, sum.maxMs, sum.meanMs, sum.quantileMs(0.5)], [0, 0, 0, 0]);
 });
+
+Deno.test("histogram.quantilesWith() is as if both were one", () => {
+  const random = seededRandom(3);
+  const [a, b, both] = [new Histogram(), new Histogram(), new Histogram()];
+  const fractions = [0, 0.5, 0.95, 0.99, 1];
+  assertEquals(a.quantilesWith(b, fractions), [0, 0, 0, 0, 0]);
+  for (let i = 0; i < 1000; i++) {
+    const ms = random() ** 4 * 5000;
+    (i % 3 === 0 ? a : b).record(ms);
+    both.record(ms);
+  }
+  const expected = fractions.map((fraction) => both.quantileMs(fraction));
+  assertEquals(a.quantilesWith(b, fractions), expected);
+});

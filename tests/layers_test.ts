@@ -18,18 +18,8 @@ const RANKS: readonly Rank[] = [
   // What knows nothing of the flow: doors, structures, forms.
   {
     files: [
-      ...[
-        "body",
-        "channel",
-        "clock",
-        "errors",
-        "failpoint",
-        "fast_scanner",
-        "flags",
-        "front",
-        "heap",
-        "histogram",
-      ],
+      ...["body", "channel", "clock", "errors", "exposition", "failpoint", "fast_scanner", "flags"],
+      ...["front", "heap", "histogram", "instruments", "process_usage", "timing"],
       ...[
         "http_answer",
         "http_client",
@@ -39,7 +29,16 @@ const RANKS: readonly Rank[] = [
         "log",
         "outcome",
       ],
-      ...["packet", "packet_scanner", "problem", "random", "signals", "version", "window"],
+      ...[
+        "packet",
+        "packet_scanner",
+        "problem",
+        "random",
+        "signals",
+        "tracing",
+        "version",
+        "window",
+      ],
     ],
     together: () => true,
   },
@@ -76,7 +75,18 @@ const RANKS: readonly Rank[] = [
   { files: ["config", "delivery", "probe", "registry", "server", "spool_command"] },
   { files: ["lane", "roster", "worker"], together: () => true },
   // The routes: live objects are handed in.
-  { files: ["admin", "ingest", "metrics"], upTo: 1 },
+  { files: ["admin", "ingest", "metrics", "metrics_text"], upTo: 1 },
+  // What operators watch by: its own parts, with live objects handed in.
+  {
+    files: ["observation", "dashboard/page", "dashboard/snapshot", "dashboard/stream"],
+    together: () => true,
+  },
+  // The same picture in a terminal, of any distributor: over HTTP alone.
+  {
+    files: ["top/events", "top/picture", "top/terminal", "top/watch"],
+    upTo: 0,
+    together: () => true,
+  },
   { files: ["app"] },
   // What threads say to each other, and their two ends.
   {
@@ -95,7 +105,7 @@ const EXCEPTIONS = ["admin > registry: MAX_ANALYZERS"];
 
 /** What only some files may touch. */
 const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
-  fetch: { pattern: /(?<![.\w])fetch\(/, files: ["http_fetch"] },
+  fetch: { pattern: /(?<![.\w])fetch\(/, files: ["http_fetch", "top/terminal"] },
   sockets: {
     pattern: /\bDeno\.(connect|connectTls|listen|listenTls)\b/,
     files: ["http_client", "server"],
@@ -108,7 +118,7 @@ const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
   console: { pattern: /\bconsole\b/, files: ["log", "main"] },
   "standard streams": {
     pattern: /\bDeno\.(stdin|stdout|stderr)\b/,
-    files: ["failpoint", "log", "main"],
+    files: ["failpoint", "log", "main", "top/terminal"],
   },
   time: {
     pattern: /\bDate\.now\b|\bnew Date\(\)|\bperformance\b|\bset(Timeout|Interval)\b|\bTemporal\b/,
@@ -119,6 +129,7 @@ const DOORS: Record<string, { pattern: RegExp; files: readonly string[] }> = {
     pattern: /\bDeno\.(read|write|open|create|make|mkdir|remove(Sync)?\b|rename|l?stat|copyFile)/,
     files: [
       "main",
+      "process_usage",
       "queue/ballast",
       "queue/data_folder",
       "queue/file_lock",
@@ -260,8 +271,8 @@ Deno.test("layers: analyzers and generator import only what knows nothing of the
 Deno.test("layers: packages are imported by their bare names", () => {
   const packages = new Set(
     sources.flatMap(({ imports }) => imports.map(({ from }) => from))
-      .filter((from) => rankOf(from) === -1 && !/\.(wasm|json)$/.test(from)),
+      .filter((from) => rankOf(from) === -1 && !/\.(wasm|json|html|css|js|svg)$/.test(from)),
   );
-  for (const name of packages) assert(/^(@std\/|@hono\/hono|node:)/.test(name), name);
+  for (const name of packages) assert(/^(@std\/|@hono\/hono|node:|uplot\/)/.test(name), name);
   assert(packages.has("@hono/hono"), "the imports have been read at all");
 });

@@ -316,10 +316,10 @@ Deno.test("registry.view() is one of views(), and reads no other's latencies", (
   for (let i = 0; i < 1000; i++) {
     setup.registry.put(configOf(`analyzer-${i}`, { weight: 1 + i }));
     const { latency } = setup.get(`analyzer-${i}`).record;
-    const original = latency.read.bind(latency);
-    latency.read = (nowMs) => {
+    const original = latency.quantilesMs.bind(latency);
+    latency.quantilesMs = (fractions, nowMs) => {
       read++;
-      return original(nowMs);
+      return original(fractions, nowMs);
     };
     setup.deliver(`analyzer-${i}`, 1 + i % 7);
   }
@@ -327,6 +327,17 @@ Deno.test("registry.view() is one of views(), and reads no other's latencies", (
   assertEquals(read, 1);
   assertEquals(one, setup.view("analyzer-500"));
   assertEquals(setup.registry.view("nobody"), undefined);
+});
+
+Deno.test("registry.glances() are the views() without latencies, and read none", () => {
+  const setup = new Setup();
+  setup.registry.put(configOf("a", { weight: 3 }));
+  setup.deliver("a", 2);
+  const { latency_ms: _, ...rest } = setup.view("a");
+  setup.get("a").record.latency.quantilesMs = () => {
+    throw new Error("A glance reads no latency");
+  };
+  assertEquals(setup.registry.glances(), [rest]);
 });
 
 Deno.test("registry.views() calls an analyzer full only once it has been so for a second", () => {

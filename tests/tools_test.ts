@@ -56,7 +56,7 @@ Deno.test("programs may do no more in executables than their tasks allow", () =>
     assert(task.includes(entry), name);
     for (const target of TARGETS) {
       for (const flag of permissions(target)) {
-        assertMatch(flag, /^--allow-(net|read=.+|write=.+|env=DISTRIBUTOR_\*)$/);
+        assertMatch(flag, /^--allow-(net|read=.+|write=.+|env=DISTRIBUTOR_\*,OTEL_DENO)$/);
         assert(task.some((word) => word.split("=")[0] === flag.split("=")[0]), `${name} ${flag}`);
         if (target.name.startsWith("windows")) assert(!flag.includes("/"), flag);
       }

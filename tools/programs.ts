@@ -27,7 +27,7 @@ function distributorPermissions(target: Target): string[] {
     "--allow-net",
     `--allow-read=${only(target, [...DATA_FOLDERS, ...CONFIG_FOLDERS])}`,
     `--allow-write=${only(target, DATA_FOLDERS)}`,
-    "--allow-env=DISTRIBUTOR_*",
+    "--allow-env=DISTRIBUTOR_*,OTEL_DENO",
   ];
 }
 

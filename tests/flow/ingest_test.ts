@@ -192,6 +192,9 @@ Deno.test("known paths answer 405 with Allow, unknown ones 404", async () => {
     ["/health", "GET, HEAD"],
     ["/livez", "GET, HEAD"],
     ["/readyz", "GET, HEAD"],
+    ["/metrics", "GET, HEAD"],
+    ["/api/v1/events", "GET, HEAD"],
+    ["/", "GET, HEAD"],
   ];
   for (const [path, allow] of rows) {
     for (const method of ["PUT", "OPTIONS"]) {
@@ -206,7 +209,7 @@ Deno.test("known paths answer 405 with Allow, unknown ones 404", async () => {
   assertEquals([head.status, await head.text()], [200, ""]);
   const logsHead = await fetch(`${system.url}/api/v1/logs`, { method: "HEAD" });
   assertEquals([logsHead.status, logsHead.headers.get("allow")], [405, "POST"]);
-  for (const path of ["/", "/api/v1/log", "/api/v1/logs/", "/analyze", "/API/v1/logs"]) {
+  for (const path of ["/dashboard", "/api/v1/log", "/api/v1/logs/", "/analyze", "/API/v1/logs"]) {
     const { status, json } = await system.call("GET", path);
     assertEquals([status, json.code], [404, "NOT_FOUND"], path);
   }

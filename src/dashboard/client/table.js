@@ -1,0 +1,218 @@
+/** The analyzers: one row each, which stays the same element for as long as it is registered. */
+
+import { changeWeight, removeAnalyzer, setPaused } from "./actions.js";
+import { colorOf } from "./colors.js";
+import { byId, el, setData, setPart, setText } from "./dom.js";
+import { age, durations, percent, short, whole } from "./format.js";
+
+const SCALES = [0.1, 0.25, 0.5, 1];
+
+/** The one word for how it is, and why. */
+export function describeState(analyzer) {
+  const { state, reason, paused, weight_factor: factor, eligible } = analyzer;
+  if (paused) return { key: "paused", word: "Paused", why: "by an operator" };
+  if (state === "ejected") return { key: "out", word: "Out", why: reason };
+  if (state === "probation") return { key: "trial", word: "On trial", why: reason };
+  if (factor < 1) {
+    return { key: "slow", word: "Slow start", why: `${Math.round(factor * 100)} % of its weight` };
+  }
+  if (!eligible) return { key: "full", word: "Full", why: "takes no more for the moment" };
+  return { key: "healthy", word: "Healthy", why: reason };
+}
+
+const SYMBOLS = { healthy: "●", slow: "◐", trial: "◐", full: "◆", paused: "‖", out: "✕" };
+
+class Row {
+  element;
+  #id;
+  #paused = false;
+  #parts = {};
+  #sent;
+
+  constructor(id) {
+    this.#id = id;
+    this.#makeLabels();
+    this.#makeOrders();
+    this.element = this.#assemble();
+  }
+
+  #makeLabels() {
+    const p = this.#parts;
+    p.swatch = el("i", { class: "swatch" });
+    p.name = el("b", { class: "id", title: this.#id }, this.#id);
+    p.url = el("span", { class: "faint url" });
+    p.badge = el(
+      "span",
+      { class: "badge" },
+      p.symbol = el("span", { class: "symbol", "aria-hidden": "true" }),
+      p.word = el("span"),
+    );
+    p.why = el("span", { class: "faint why" });
+    p.since = el("span", { class: "faint since" });
+    p.bar = el(
+      "div",
+      { class: "bar", role: "img" },
+      el("div", { class: "fill" }),
+      el("div", { class: "mark" }),
+    );
+    p.actual = el("b");
+    p.target = el("span", { class: "faint" });
+    const number = (label) => el("td", { class: "number", "data-label": label });
+    p.rate = number("Messages/s");
+    p.inFlight = number("In flight");
+    p.failures = number("Failures");
+    p.latency = number("p50 / p99");
+  }
+
+  #makeOrders() {
+    const p = this.#parts;
+    const id = this.#id;
+    p.weight = el("input", {
+      type: "number",
+      step: "any",
+      min: "0",
+      class: "weight",
+      "aria-label": `Weight of ${id}`,
+      oninput: () => this.#markDirty(),
+      onkeydown: (event) => event.key === "Escape" && this.#resetWeight(),
+    });
+    p.set = el("button", { type: "submit", class: "small set", disabled: true }, "Set");
+    p.form = el(
+      "form",
+      {
+        class: "weigh",
+        novalidate: true,
+        onsubmit: (event) => this.#submit(event),
+      },
+      p.weight,
+      p.set,
+    );
+    p.pause = el("button", {
+      type: "button",
+      class: "small",
+      onclick: () => setPaused(id, !this.#paused),
+    });
+    p.remove = el("button", {
+      type: "button",
+      class: "small quiet",
+      "aria-label": `Remove ${id}`,
+      onclick: () => removeAnalyzer(id),
+    }, "Remove");
+  }
+
+  #assemble() {
+    const p = this.#parts;
+    return el(
+      "tr",
+      {},
+      el(
+        "th",
+        { scope: "row", class: "who" },
+        el("div", { class: "identity" }, p.swatch, el("div", {}, p.name, p.url)),
+      ),
+      el("td", { class: "state" }, el("div", { class: "line" }, p.badge, p.since), p.why),
+      el("td", { class: "share" }, el("div", { class: "line" }, p.actual, p.target), p.bar),
+      el("td", { class: "number weighing", "data-label": "Weight" }, p.form),
+      p.rate,
+      p.inFlight,
+      p.failures,
+      p.latency,
+      el("td", { class: "actions" }, p.pause, p.remove),
+    );
+  }
+
+  update(analyzer, { share, scale, rate }) {
+    const p = this.#parts;
+    this.#paused = analyzer.paused;
+    this.element.style.setProperty("--color", `var(${colorOf(analyzer.id)})`);
+    setText(p.url, analyzer.url);
+    const { key, word, why } = describeState(analyzer);
+    setData(p.badge, "state", key);
+    setText(p.symbol, SYMBOLS[key]);
+    setText(p.word, word);
+    setText(p.why, why);
+    p.why.title = why;
+    setText(p.since, age(analyzer.state_seconds));
+    this.#updateShare(share, { target: analyzer.share.target, scale });
+    this.#sent = analyzer.weight;
+    if (document.activeElement !== p.weight && p.set.disabled) p.weight.value = analyzer.weight;
+    setText(p.rate, rate === undefined ? "–" : whole(rate));
+    setText(p.inFlight, whole(analyzer.in_flight));
+    const failures = Object.values(analyzer.failures).reduce((sum, count) => sum + count, 0);
+    setText(p.failures, short(failures));
+    p.failures.title = Object.entries(analyzer.failures).map(([name, count]) => `${name} ${count}`)
+      .join(", ");
+    setText(p.latency, durations(analyzer.latency_ms.p50, analyzer.latency_ms.p99));
+    setText(p.pause, analyzer.paused ? "Resume" : "Pause");
+    p.pause.setAttribute("aria-label", `${analyzer.paused ? "Resume" : "Pause"} ${this.#id}`);
+  }
+
+  #updateShare(actual, { target, scale }) {
+    const p = this.#parts;
+    setText(p.actual, percent(actual));
+    setText(p.target, `of ${percent(target)}`);
+    setPart(p.bar, "--actual", actual / scale);
+    setPart(p.bar, "--target", target / scale);
+    setData(p.bar, "off", String(target === 0));
+    p.bar.setAttribute(
+      "aria-label",
+      `${percent(actual)} of the messages, target ${percent(target)}`,
+    );
+  }
+
+  #markDirty() {
+    const { weight, set } = this.#parts;
+    set.disabled = weight.value === "" || Number(weight.value) === this.#sent;
+  }
+
+  #resetWeight() {
+    this.#parts.weight.value = this.#sent;
+    this.#parts.set.disabled = true;
+  }
+
+  async #submit(event) {
+    event.preventDefault();
+    const { weight, set } = this.#parts;
+    if (set.disabled) return;
+    set.disabled = true;
+    if (!await changeWeight(this.#id, Number(weight.value))) this.#resetWeight();
+  }
+}
+
+export class Table {
+  #rows = new Map();
+
+  /** @param shares of the last seconds by id, where they are known */
+  show(analyzers, { shares, rates }) {
+    const present = new Set(analyzers.map(({ id }) => id));
+    for (const [id, row] of this.#rows) {
+      if (present.has(id)) continue;
+      row.element.remove();
+      this.#rows.delete(id);
+    }
+    const shareOf = ({ id, share }) => shares ? shares.get(id) ?? 0 : share.actual;
+    const largest = Math.max(
+      ...analyzers.map((one) => Math.max(shareOf(one), one.share.target)),
+      0,
+    );
+    const scale = SCALES.find((limit) => largest <= limit) ?? 1;
+    analyzers.forEach((analyzer, index) => {
+      let row = this.#rows.get(analyzer.id);
+      if (!row) {
+        row = new Row(analyzer.id);
+        this.#rows.set(analyzer.id, row);
+      }
+      const place = byId("rows").children[index];
+      if (place !== row.element) byId("rows").insertBefore(row.element, place ?? null);
+      const rate = Object.hasOwn(rates, analyzer.id) ? rates[analyzer.id] : undefined;
+      row.update(analyzer, { share: shareOf(analyzer), scale, rate });
+    });
+    this.#summarize(analyzers);
+  }
+
+  #summarize(analyzers) {
+    byId("no-analyzers").hidden = analyzers.length > 0;
+    const taking = analyzers.filter(({ eligible }) => eligible).length;
+    setText(byId("analyzers-summary"), `${taking} of ${analyzers.length} take part`);
+  }
+}

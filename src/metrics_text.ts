@@ -1,0 +1,196 @@
+/**
+ * The answer of `GET /metrics`: everything that is counted, in Prometheus' text format.
+ *
+ * Always true: labels come from closed sets and from the analyzers that are registered now, so a
+ * removed analyzer's series go with it; every series is there from the start, with 0.
+ */
+
+import type { AnalyzerGlance } from "./analyzer_view.ts";
+import { ERROR_CODES } from "./errors.ts";
+import { Exposition, labelsOf } from "./exposition.ts";
+import type { Instruments } from "./instruments.ts";
+import type { MetricsView, SpoolView } from "./metrics.ts";
+import { FAILURE_CLASSES } from "./outcome.ts";
+import type { ProcessUsage } from "./process_usage.ts";
+
+/** What can be read often, since no percentile is in it. */
+export type StateGlance = Omit<MetricsView, "analyzers"> & { readonly analyzers: AnalyzerGlance[] };
+
+const STATES = ["healthy", "ejected", "probation"] as const;
+const NO_SPOOL: SpoolView = {
+  arrivals_max_bytes: 0,
+  wal_bytes: 0,
+  damaged_packets: 0,
+  used_bytes: 0,
+  max_bytes: 0,
+  packets_on_disk: 0,
+  commits: 0,
+  checkpoints: 0,
+};
+
+export interface MetricsTextParts {
+  readonly state: StateGlance;
+  readonly instruments: Instruments;
+  readonly usage: ProcessUsage;
+  /** Who watches the dashboard's stream. */
+  readonly viewers: number;
+  /** Version of the runtime. */
+  readonly runtime: string;
+}
+
+/** Writes everything, at one moment. */
+export function writeMetrics(parts: MetricsTextParts): string {
+  const { state, instruments } = parts;
+  const out = new Exposition();
+  writeFlow(out, state);
+  writeQueue(out, state);
+  writeSpool(out, state.spool ?? NO_SPOOL);
+  out.family("accept_seconds", "histogram", "From a request's arrival to its 202")
+    .timing(instruments.accept);
+  out.family("queue_wait_seconds", "histogram", "From acceptance to the start of the request")
+    .timing(instruments.queueWait);
+  out.family("delivery_seconds", "histogram", "Of a successful request to an analyzer")
+    .timing(instruments.delivery);
+  out.family("end_to_end_seconds", "histogram", "From a packet's acceptance to its delivery")
+    .timing(instruments.endToEnd);
+  out.family("event_loop_lag_seconds", "histogram", "How late timers are, twice a second")
+    .timing(instruments.loopLag);
+  writeAnalyzers(out, state.analyzers);
+  writeProcess(out, parts);
+  return out.toString();
+}
+
+function writeFlow(out: Exposition, state: StateGlance): void {
+  const { accepted, rejected, delivered, dead_lettered } = state;
+  out.family("packets_received_total", "counter", "Packets answered 202, by format")
+    .sample(accepted.packets, labelsOf({ format: "json" }));
+  out.family("messages_received_total", "counter", "Messages in them").sample(accepted.messages);
+  out.family("received_bytes_total", "counter", "Bytes of them").sample(accepted.bytes);
+  out.family("packets_rejected_total", "counter", "Packets that were refused, by error code");
+  for (const code of ERROR_CODES) {
+    out.sample(rejected.by_code[code] ?? 0, labelsOf({ reason: code }));
+  }
+  // A replay takes a dead letter back into the queue, so this one may fall.
+  out.family("packets_delivered_total", "counter", "Packets that an analyzer has taken")
+    .sample(delivered.packets);
+  out.family("dead_lettered_packets", "gauge", "Packets given up and not replayed, deleted or not")
+    .sample(dead_lettered.packets);
+  out.family("redispatches_total", "counter", "Failed attempts that were followed by another")
+    .sample(state.retries);
+}
+
+function writeQueue(out: Exposition, state: StateGlance): void {
+  const { queued, in_flight } = state;
+  out.family("queue_packets", "gauge", "Packets that wait").sample(queued.packets);
+  out.family("queue_messages", "gauge", "Messages that wait").sample(queued.messages);
+  out.family("queue_bytes", "gauge", "Bytes of the packets that wait").sample(queued.bytes);
+  out.family("queue_capacity_packets", "gauge", "Packets that may wait").sample(queued.capacity);
+  out.family("queue_capacity_bytes", "gauge", "Bytes that accepted packets may hold")
+    .sample(queued.capacity_bytes);
+  out.family("queue_oldest_age_seconds", "gauge", "Age of the packet that waits longest")
+    .sample(queued.oldest_age_seconds);
+  out.family("inflight_packets", "gauge", "Packets in requests to analyzers")
+    .sample(in_flight.packets);
+  out.family("dead_letters", "gauge", "Dead letters that wait for an operator")
+    .sample(state.dead_letters);
+}
+
+function writeSpool(out: Exposition, spool: SpoolView): void {
+  out.family("spool_used_bytes", "gauge", "Disk that the durable queue uses")
+    .sample(spool.used_bytes);
+  out.family("spool_max_bytes", "gauge", "Disk that it may use").sample(spool.max_bytes);
+  out.family("spool_packets", "gauge", "Packets on disk").sample(spool.packets_on_disk);
+  out.family("spool_commits_total", "counter", "Synced transactions").sample(spool.commits);
+  out.family("spool_checkpoints_total", "counter", "Checkpoints of its log")
+    .sample(spool.checkpoints);
+}
+
+/** A family with one sample an analyzer. */
+type Column = readonly [
+  name: string,
+  type: "counter" | "gauge",
+  help: string,
+  value: (analyzer: AnalyzerGlance) => number,
+];
+
+const COLUMNS: readonly Column[] = [
+  ["analyzer_weight", "gauge", "Configured weight", ({ weight }) => weight],
+  ["analyzer_up", "gauge", "Whether it takes part in the draw", ({ eligible }) => +eligible],
+  ["analyzer_paused", "gauge", "Whether it is paused", ({ paused }) => +paused],
+  [
+    "analyzer_weight_factor_ratio",
+    "gauge",
+    "Part of its weight that counts: below 1 in slow start, 0 while it is out",
+    (analyzer) => analyzer.weight_factor,
+  ],
+  [
+    "analyzer_share_target_ratio",
+    "gauge",
+    "Its fraction of the weights of those who take part",
+    ({ share }) => share.target,
+  ],
+  [
+    "analyzer_share_actual_ratio",
+    "gauge",
+    "Its fraction of the messages of the last minute",
+    ({ share }) => share.actual,
+  ],
+  ["analyzer_inflight_packets", "gauge", "Packets in requests to it", (one) => one.in_flight],
+  ["analyzer_ejections_total", "counter", "How often it was put out", (one) => one.ejections],
+  [
+    "messages_delivered_total",
+    "counter",
+    "Messages that it has taken",
+    ({ delivered }) => delivered.messages,
+  ],
+];
+
+function writeAnalyzers(out: Exposition, analyzers: readonly AnalyzerGlance[]): void {
+  const named = analyzers.map((analyzer) => ({
+    analyzer,
+    label: labelsOf({ analyzer: analyzer.id }),
+  }));
+  for (const [name, type, help, value] of COLUMNS) {
+    out.family(name, type, help);
+    for (const { analyzer, label } of named) out.sample(value(analyzer), label);
+  }
+  out.family("analyzer_status", "gauge", "1 for the state that it is in");
+  for (const { analyzer, label } of named) {
+    for (const state of STATES) {
+      out.sample(+(analyzer.state === state), extend(label, "state", state));
+    }
+  }
+  out.family("deliveries_total", "counter", "Packets delivered, and attempts failed by class");
+  for (const { analyzer, label } of named) {
+    out.sample(analyzer.delivered.packets, extend(label, "outcome", "delivered"));
+    for (const failure of FAILURE_CLASSES) {
+      out.sample(analyzer.failures[failure], extend(label, "outcome", failure));
+    }
+  }
+  out.family("probes_total", "counter", "Health checks by result");
+  for (const { analyzer, label } of named) {
+    out.sample(analyzer.probes.passed, extend(label, "result", "passed"));
+    out.sample(analyzer.probes.failed, extend(label, "result", "failed"));
+  }
+}
+
+/** One more label, whose value is a constant of ours. */
+function extend(labels: string, name: string, value: string): string {
+  return `${labels.slice(0, -1)},${name}="${value}"}`;
+}
+
+function writeProcess(out: Exposition, { state, usage, viewers, runtime }: MetricsTextParts): void {
+  const { version, durability } = state;
+  out.family("build_info", "gauge", "1, with what is running as labels")
+    .sample(1, labelsOf({ version, runtime, durability }));
+  out.family("uptime_seconds", "gauge", "Time since the start").sample(state.uptime_seconds);
+  out.family("viewers", "gauge", "Who watches the stream of the dashboard").sample(viewers);
+  out.common("process_resident_memory_bytes", "gauge", "Resident memory")
+    .sample(usage.residentBytes);
+  out.family("heap_used_bytes", "gauge", "JavaScript heap in use").sample(usage.heapUsedBytes);
+  out.family("heap_size_bytes", "gauge", "JavaScript heap").sample(usage.heapTotalBytes);
+  out.common("process_cpu_seconds_total", "counter", "Processor time").sample(usage.cpuSeconds);
+  if (usage.openFiles !== undefined) {
+    out.common("process_open_fds", "gauge", "Open file descriptors").sample(usage.openFiles);
+  }
+}

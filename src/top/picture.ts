@@ -1,0 +1,166 @@
+/** The picture of `distributor top`: one snapshot as lines for a terminal. Pure. */
+
+import type { AnalyzerView } from "../analyzer_view.ts";
+import type { Point, Snapshot } from "../dashboard/snapshot.ts";
+
+export interface Look {
+  readonly columns: number;
+  readonly rows: number;
+  readonly color: boolean;
+}
+
+type Color = "dim" | "bold" | "green" | "yellow" | "red" | "blue";
+const CODES: Record<Color, number> = { dim: 2, bold: 1, green: 32, yellow: 33, red: 31, blue: 36 };
+
+const ID_WIDTH = 16;
+const STATE_WIDTH = 11;
+const MIN_BAR = 10;
+const MAX_BAR = 40;
+/** What stands beside the bar. */
+const FIXED_WIDTH = ID_WIDTH + STATE_WIDTH + 58;
+
+/** @param recent the last seconds, the newest last: actual shares are over them */
+export function drawPicture(
+  snapshot: Snapshot,
+  { recent, look, source }: { recent: readonly Point[]; look: Look; source: string },
+): string[] {
+  const { state, point, latency_ms } = snapshot;
+  const { queued, in_flight, delivered, dead_lettered, accepted } = state;
+  const lines = [
+    `${paint("distributor", "bold", look)} ${state.version} at ${source}, up ${
+      formatAge(state.uptime_seconds)
+    }, kept in ${state.durability}`,
+    `accepted ${short(point.accepted)}/s  delivered ${short(point.delivered)}/s  refused ${
+      short(point.refused)
+    }/s  p50 ${milli(point.p50)}  p99 ${milli(point.p99)}  202 in ${milli(latency_ms.accept_p99)}`,
+    `queue ${short(queued.packets)} of ${short(queued.capacity)}  dead letters ${
+      short(state.dead_letters)
+    }  retries ${short(state.retries)}  memory ${
+      Math.round(snapshot.memory_bytes / 1024 ** 2)
+    } MiB  loop late ${milli(latency_ms.loop_lag_max)}`,
+    `${group(accepted.packets)} accepted = ${group(delivered.packets)} delivered + ${
+      group(dead_lettered.packets)
+    } dead-lettered + ${group(queued.packets)} queued + ${group(in_flight.packets)} in flight ${
+      isBalanced(snapshot)
+        ? paint("balances", "green", look)
+        : paint("DOES NOT BALANCE", "red", look)
+    }`,
+    "",
+    ...drawTable(snapshot, { recent, look }),
+  ];
+  return lines.slice(0, look.rows).map((line) => clip(line, look.columns));
+}
+
+function drawTable(
+  { state }: Snapshot,
+  { recent, look }: { recent: readonly Point[]; look: Look },
+): string[] {
+  const analyzers = state.analyzers.toSorted((a, b) => a.id < b.id ? -1 : 1);
+  const shares = sharesOf(recent);
+  const bar = Math.min(MAX_BAR, Math.max(MIN_BAR, look.columns - FIXED_WIDTH));
+  const header = "analyzer".padEnd(ID_WIDTH) + "state".padEnd(STATE_WIDTH) + "target actual " +
+    "share".padEnd(bar + 1) +
+    ["weight", "msg/s", "flight", "failed", "p99"].map((word) => word.padStart(8)).join("");
+  const rows = analyzers.map((analyzer) => {
+    const { id, share, weight, in_flight, failures, latency_ms } = analyzer;
+    const actual = shares?.get(id) ?? (shares ? 0 : share.actual);
+    const [word, color] = describeState(analyzer);
+    const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+    const rate = recent.at(-1)?.by[id];
+    const numbers = [
+      String(weight),
+      rate === undefined ? "-" : short(rate),
+      short(in_flight),
+      short(failed),
+      milli(latency_ms.p99),
+    ];
+    return printable(id).slice(0, ID_WIDTH - 1).padEnd(ID_WIDTH) +
+      paint(word.padEnd(STATE_WIDTH), color, look) +
+      `${percent(share.target)} ${percent(actual)} ` +
+      paint(drawBar(actual, { target: share.target, width: bar }), "blue", look) + " " +
+      numbers.map((text) => text.padStart(8)).join("");
+  });
+  const reasons = analyzers.filter(({ state }) => state !== "healthy").map(({ id, reason }) =>
+    paint(`${printable(id)}: ${printable(reason)}`, "dim", look)
+  );
+  return [paint(header, "dim", look), ...rows, ...(reasons.length > 0 ? ["", ...reasons] : [])];
+}
+
+function describeState({ state, paused, weight_factor, eligible }: AnalyzerView): [string, Color] {
+  if (paused) return ["‖ paused", "dim"];
+  if (state === "ejected") return ["✕ out", "red"];
+  if (state === "probation") return ["◐ trial", "yellow"];
+  if (weight_factor < 1) return [`◐ slow ${Math.round(weight_factor * 100)}%`, "yellow"];
+  return eligible ? ["● healthy", "green"] : ["◆ full", "yellow"];
+}
+
+/** A bar as long as the actual share, with a mark where the target is. */
+function drawBar(actual: number, { target, width }: { target: number; width: number }): string {
+  const full = "█".repeat(Math.round(Math.min(actual, 1) * width)).padEnd(width, "·");
+  if (target === 0) return full;
+  const at = Math.min(Math.floor(target * width), width - 1);
+  return `${full.slice(0, at)}│${full.slice(at + 1)}`;
+}
+
+/** Undefined when nothing was delivered. */
+function sharesOf(recent: readonly Point[]): ReadonlyMap<string, number> | undefined {
+  const sums = new Map<string, number>();
+  let total = 0;
+  for (const { by } of recent) {
+    for (const [id, messages] of Object.entries(by)) {
+      sums.set(id, (sums.get(id) ?? 0) + messages);
+      total += messages;
+    }
+  }
+  if (total === 0) return undefined;
+  return new Map([...sums].map(([id, messages]) => [id, messages / total]));
+}
+
+function isBalanced({ state }: Snapshot): boolean {
+  const { accepted, delivered, dead_lettered, queued, in_flight } = state;
+  return (["packets", "messages"] as const).every((unit) =>
+    delivered[unit] + dead_lettered[unit] + queued[unit] + in_flight[unit] === accepted[unit]
+  );
+}
+
+function paint(text: string, color: Color, { color: isOn }: Look): string {
+  return isOn ? `\x1b[${CODES[color]}m${text}\x1b[0m` : text;
+}
+
+/** What others have written must not move the cursor. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?").slice(0, 200);
+}
+
+/** Cuts a line to a width; colour codes take none. */
+function clip(line: string, width: number): string {
+  let left = width;
+  // deno-lint-ignore no-control-regex
+  return line.replace(/\x1b\[\d+m|./gsu, (piece) => {
+    if (piece.startsWith("\x1b")) return piece;
+    return left-- > 0 ? piece : "";
+  });
+}
+
+const group = (value: number) => value.toLocaleString("en-US");
+const percent = (part: number) => `${(part * 100).toFixed(1)}%`.padStart(6);
+
+function short(value: number): string {
+  if (value < 10_000) return group(Math.round(value));
+  return value < 1e6 ? `${(value / 1e3).toFixed(1)}k` : `${(value / 1e6).toFixed(1)}M`;
+}
+
+function milli(ms: number | null): string {
+  if (ms === null) return "-";
+  return ms < 10
+    ? `${ms.toFixed(1)}ms`
+    : ms < 10_000
+    ? `${ms.toFixed(0)}ms`
+    : `${(ms / 1000).toFixed(0)}s`;
+}
+
+function formatAge(seconds: number): string {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}

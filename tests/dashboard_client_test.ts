@@ -1,0 +1,80 @@
+/** The parts of the page that need no page. */
+
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { assignColors, colorOf } from "../src/dashboard/client/colors.js";
+import { age, bytes, duration, durations, short } from "../src/dashboard/client/format.js";
+import { Series } from "../src/dashboard/client/series.js";
+import { parseEvents } from "../src/dashboard/client/stream.js";
+
+const point = (t: number, by: Record<string, number> = {}) => ({ t, accepted: t, by });
+
+Deno.test("series.add() takes each second once, and in order", () => {
+  const series = new Series();
+  series.addAll([point(1), point(2), point(2), point(1), point(3)]);
+  assertEquals(series.points.map(({ t }: { t: number }) => t), [1, 2, 3]);
+});
+
+Deno.test("series keeps five minutes of thirty", () => {
+  const series = new Series();
+  for (let t = 0; t < 1800; t++) series.add(point(t));
+  assertEquals(series.points.length, 301);
+  assertEquals(series.points[0].t, 1499);
+});
+
+Deno.test("series.columns() leaves a gap where seconds are missing", () => {
+  const series = new Series();
+  series.addAll([point(1), point(2), point(10)]);
+  const read = ({ accepted }: { accepted: number }) => accepted;
+  assertEquals(series.columns([read]), [[1, 2, 3, 10], [1, 2, null, 10]]);
+});
+
+Deno.test("series.shares() is of the last five seconds", () => {
+  const series = new Series();
+  assertEquals(series.shares(), undefined);
+  for (let t = 0; t < 10; t++) series.add(point(t, t < 5 ? { a: 100, b: 0 } : { a: 1, b: 3 }));
+  assertEquals(series.shares(), new Map([["a", 0.25], ["b", 0.75]]));
+});
+
+Deno.test("parseEvents() tells of whole events and keeps the rest", () => {
+  const seen: unknown[] = [];
+  const rest = parseEvents(
+    'event:a\ndata:{"x":1}\n\n:note\n\nevent:b\ndata:[1,\ndata:2]\n\nevent:c\nda',
+    (name: string, data: unknown) => seen.push([name, data]),
+  );
+  assertEquals(seen, [["a", { x: 1 }], ["b", [1, 2]]]);
+  assertEquals(rest, "event:c\nda");
+});
+
+Deno.test("format gives numbers that people read", () => {
+  assertEquals([0, 0.4, 7, 999, 1234, 45_678, 999_999].map(short), [
+    "0",
+    "0.4",
+    "7",
+    "999",
+    "1.2k",
+    "46k",
+    "1.0M",
+  ]);
+  assertEquals([null, 0, 0.26, 12.4, 1234, 15_000].map(duration), [
+    "–",
+    "0 ms",
+    "0.3 ms",
+    "12 ms",
+    "1.2 s",
+    "15 s",
+  ]);
+  assertEquals([durations(1.9, 86), durations(20, 3000)], ["1.9 / 86 ms", "20 ms / 3.0 s"]);
+  assertEquals([5, 185, 7800, 90_000].map(age), ["5 s", "3 min 5 s", "2 h 10 min", "1 d 1 h"]);
+  assertEquals([512, 2048, 268_435_456].map(bytes), ["512 B", "2.0 KiB", "256 MiB"]);
+});
+
+Deno.test("assignColors() gives each analyzer a colour that it keeps, whoever comes and goes", () => {
+  assignColors(["b", "c"]);
+  const [b, c] = [colorOf("b"), colorOf("c")];
+  assertNotEquals(b, c);
+  assignColors(["a", "b", "c"]);
+  assertEquals([colorOf("b"), colorOf("c")], [b, c]);
+  assignColors(["a", "c"]);
+  assignColors(["a", "c", "d"]);
+  assertEquals([colorOf("c"), colorOf("d")], [c, b]);
+});

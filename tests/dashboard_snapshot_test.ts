@@ -1,0 +1,69 @@
+import { assertEquals } from "@std/assert";
+import { HISTORY_SECONDS, MAX_CHARTED, Sampler } from "../src/dashboard/snapshot.ts";
+import { Instruments } from "../src/instruments.ts";
+import type { MetricsView } from "../src/metrics.ts";
+import { FakeClock } from "./support/fake_clock.ts";
+
+/** Counters that a test turns by hand. */
+function setUp(analyzers = 2) {
+  const clock = new FakeClock();
+  const instruments = new Instruments(clock);
+  const state = {
+    accepted: { packets: 0, messages: 0, bytes: 0 },
+    delivered: { packets: 0, messages: 0 },
+    rejected: { packets: 0, by_code: {} },
+    queued: { packets: 0 },
+    analyzers: Array.from({ length: analyzers }, (_, i) => ({
+      id: `a${i}`,
+      delivered: { packets: 0, messages: 0 },
+    })),
+  };
+  const read = () => state as unknown as MetricsView;
+  const sampler = new Sampler({
+    clock,
+    instruments,
+    state: read,
+    glance: read,
+    memoryBytes: () => 1,
+    boot: "b",
+  });
+  const second = () => {
+    clock.advance(1000);
+    sampler.turn();
+  };
+  return { state, instruments, sampler, second };
+}
+
+Deno.test("sampler.turn() makes rates and quantiles of one second", () => {
+  const { state, instruments, sampler, second } = setUp();
+  state.accepted = { packets: 5, messages: 50, bytes: 500 };
+  state.delivered.messages = 40;
+  state.analyzers[0]!.delivered.messages = 30;
+  instruments.endToEnd.observe(4);
+  second();
+  const { point } = sampler.snapshot()!;
+  assertEquals(
+    [point.accepted, point.packets, point.delivered, point.by],
+    [50, 5, 40, { a0: 30, a1: 0 }],
+  );
+  assertEquals(point.p50, 4);
+  second();
+  assertEquals(sampler.snapshot()!.point.accepted, 0);
+  assertEquals(sampler.snapshot()!.point.p50, null);
+});
+
+Deno.test("sampler counts what an analyzer has done only from when it knows it", () => {
+  const { state, sampler, second } = setUp(0);
+  second();
+  state.analyzers.push({ id: "late", delivered: { packets: 9, messages: 900 } });
+  second();
+  assertEquals(sampler.snapshot()!.point.by, { late: 0 });
+});
+
+Deno.test("sampler.history() is bounded in seconds and in analyzers", () => {
+  const { sampler, second } = setUp(MAX_CHARTED + 1);
+  for (let i = 0; i < HISTORY_SECONDS + 50; i++) second();
+  const { points } = sampler.history();
+  assertEquals(points.length, HISTORY_SECONDS);
+  assertEquals(points.at(-1)!.by, {});
+});

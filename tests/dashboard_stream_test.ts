@@ -1,0 +1,98 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { parseEvents } from "../src/dashboard/client/stream.js";
+import { Sampler } from "../src/dashboard/snapshot.ts";
+import { EventStream, MAX_VIEWERS } from "../src/dashboard/stream.ts";
+import { ApiError } from "../src/errors.ts";
+import { Instruments } from "../src/instruments.ts";
+import type { MetricsView } from "../src/metrics.ts";
+import { eventually } from "./support/eventually.ts";
+import { FakeClock } from "./support/fake_clock.ts";
+
+function setUp() {
+  const clock = new FakeClock();
+  let reads = 0;
+  const state = {
+    accepted: { packets: 0, messages: 0 },
+    delivered: { packets: 0, messages: 0 },
+    rejected: { packets: 0 },
+    queued: { packets: 0 },
+    analyzers: [],
+  } as unknown as MetricsView;
+  const sampler = new Sampler({
+    clock,
+    instruments: new Instruments(clock),
+    state: () => {
+      reads++;
+      return state;
+    },
+    glance: () => state,
+    memoryBytes: () => 1,
+    boot: "b",
+  });
+  return { clock, stream: new EventStream(sampler, clock), reads: () => reads };
+}
+
+/** Reads events until there are so many. */
+async function readEvents(response: Response, count: number): Promise<string[]> {
+  const names: string[] = [];
+  let rest = "";
+  const reader = response.body!.getReader();
+  while (names.length < count) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    rest = parseEvents(rest + new TextDecoder().decode(value), (name: string) => names.push(name));
+  }
+  reader.releaseLock();
+  return names;
+}
+
+Deno.test("eventStream sends the history once, then a snapshot a second to all, made once", async () => {
+  const { clock, stream, reads } = setUp();
+  const viewers = await Promise.all([1, 2, 3].map(() => stream.open()));
+  assertEquals(stream.viewers, 3);
+  clock.advance(1000);
+  for (const viewer of viewers) assertEquals(await readEvents(viewer, 2), ["history", "snapshot"]);
+  assertEquals(reads(), 1);
+  stream.close();
+});
+
+Deno.test("eventStream makes no snapshot while nobody watches", () => {
+  const { clock, stream, reads } = setUp();
+  clock.advance(10_000);
+  assertEquals(reads(), 0);
+  stream.close();
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("eventStream holds no more than a few events for a viewer that does not read", async () => {
+  const { clock, stream } = setUp();
+  const viewer = await stream.open();
+  const other = await stream.open();
+  await readEvents(other, 1);
+  for (let i = 0; i < 100; i++) {
+    clock.advance(1000);
+    await readEvents(other, 1);
+  }
+  stream.close();
+  const names = await readEvents(viewer, Infinity);
+  assert(names.length <= 6, `${names.length} events were kept`);
+});
+
+Deno.test("eventStream forgets a viewer that leaves", async () => {
+  const { stream } = setUp();
+  const { body } = await stream.open();
+  await body!.cancel();
+  assertEquals(stream.viewers, 0);
+  stream.close();
+});
+
+Deno.test("eventStream refuses one viewer too many, and everybody once closed", async () => {
+  const { stream } = setUp();
+  for (let i = 0; i < MAX_VIEWERS; i++) await stream.open();
+  const tooMany = await assertRejects(() => stream.open(), ApiError);
+  assertEquals([tooMany.code, tooMany.status], ["TOO_MANY_VIEWERS", 503]);
+  stream.close();
+  await eventually(() => stream.viewers === 0, { name: "all have gone" });
+  const closed = await assertRejects(() => stream.open(), ApiError);
+  assertEquals(closed.code, "DRAINING");
+});

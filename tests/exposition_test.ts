@@ -1,0 +1,35 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { Exposition, labelsOf } from "../src/exposition.ts";
+import { Timing } from "../src/timing.ts";
+
+Deno.test("exposition writes families with help, type and samples", () => {
+  const out = new Exposition().family("a_total", "counter", "What a is").sample(3)
+    .common("process_b", "gauge", "What b is").sample(0.5, labelsOf({ x: "y" }));
+  assertEquals(
+    out.toString(),
+    "# HELP distributor_a_total What a is\n# TYPE distributor_a_total counter\n" +
+      "distributor_a_total 3\n" +
+      '# HELP process_b What b is\n# TYPE process_b gauge\nprocess_b{x="y"} 0.5\n',
+  );
+});
+
+Deno.test("exposition.timing() writes cumulative buckets in seconds", () => {
+  const timing = new Timing();
+  for (const ms of [1, 1.5, 1e6]) timing.observe(ms);
+  const text = new Exposition().family("t_seconds", "histogram", "T").timing(timing).toString();
+  for (
+    const line of [
+      'distributor_t_seconds_bucket{le="0.0005"} 0',
+      'distributor_t_seconds_bucket{le="0.001"} 1',
+      'distributor_t_seconds_bucket{le="0.002"} 2',
+      'distributor_t_seconds_bucket{le="60"} 2',
+      'distributor_t_seconds_bucket{le="+Inf"} 3',
+      "distributor_t_seconds_sum 1000.0025",
+      "distributor_t_seconds_count 3",
+    ]
+  ) assertStringIncludes(text, `${line}\n`);
+});
+
+Deno.test("labelsOf() escapes what would end a value", () => {
+  assertEquals(labelsOf({ a: 'x"\\\n' }), '{a="x\\"\\\\\\n"}');
+});

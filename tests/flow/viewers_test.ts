@@ -1,0 +1,69 @@
+/** What a hundred viewers of the stream cost a distributor that runs as a program. */
+
+import { assert, assertLess } from "@std/assert";
+import { Fleet } from "../support/fleet.ts";
+import { eventually } from "../support/eventually.ts";
+import { startDistributorProgram } from "../support/program.ts";
+
+const VIEWERS = 100;
+const SECONDS = 5;
+/** Processor time that viewers may take from packets, of the one core that there is. */
+const MOST_PERCENT = 5;
+
+Deno.test({
+  name: "a hundred viewers take less than 5 % of the distributor's core",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const { program, url } = await startDistributorProgram([]);
+    await using _program = program;
+    const fleet = new Fleet();
+    for (const id of ["a", "b", "c", "d"]) {
+      const { url: address } = await fleet.add(id, 1);
+      const response = await fetch(`${url}/api/v1/analyzers`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ id, url: address, weight: 1 }),
+      });
+      await response.body?.cancel();
+    }
+    const leave = new AbortController();
+    const events = Array.from({ length: VIEWERS }, () => 0);
+    const viewing = events.map((_, i) =>
+      view(url, { signal: leave.signal, seen: () => events[i]!++ })
+    );
+    await eventually(() => events.every((count) => count >= 2), { name: "all see something" });
+    const before = await readCpuTicks(program.pid);
+    const seen = [...events];
+    await eventually(() => events.every((count, i) => count >= seen[i]! + SECONDS), {
+      name: `${SECONDS} seconds more`,
+      timeoutMs: 30_000,
+    });
+    // A hundredth of a second each.
+    const percent = (await readCpuTicks(program.pid) - before) / SECONDS;
+    console.log(`${VIEWERS} viewers and the rest of an idle distributor: ${percent} % of a core`);
+    assertLess(percent, MOST_PERCENT);
+    leave.abort();
+    await Promise.all(viewing);
+    await fleet.close();
+  },
+});
+
+/** Reads the stream until told to leave. */
+async function view(
+  url: string,
+  { signal, seen }: { signal: AbortSignal; seen: () => void },
+): Promise<void> {
+  const response = await fetch(`${url}/api/v1/events`, { signal });
+  assert(response.ok, String(response.status));
+  try {
+    for await (const _ of response.body!) seen();
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function readCpuTicks(pid: number): Promise<number> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}

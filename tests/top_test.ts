@@ -1,0 +1,102 @@
+/** `distributor top` over a stream that was recorded: four analyzers, the second of them out. */
+
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { readEvents } from "../src/top/events.ts";
+import { type TopDoors, watchTop } from "../src/top/watch.ts";
+import { FakeClock } from "./support/fake_clock.ts";
+import { startProgram } from "./support/program.ts";
+import { eventually, startSystem } from "./support/system.ts";
+
+const RECORDED = Deno.readFileSync(new URL("data/events.txt", import.meta.url));
+
+/** The recorded bytes in pieces of a size, so that events are cut anywhere. */
+function replay(size: number): Response {
+  const pieces = Array.from(
+    { length: Math.ceil(RECORDED.length / size) },
+    (_, i) => RECORDED.slice(i * size, (i + 1) * size),
+  );
+  return new Response(ReadableStream.from(pieces));
+}
+
+function setUp(options: Partial<TopDoors> = {}): { doors: TopDoors; written: () => string } {
+  let written = "";
+  return {
+    doors: {
+      source: "http://there:8080",
+      open: () => Promise.resolve(replay(1000)),
+      isTerminal: false,
+      look: () => ({ columns: 120, rows: 40, color: false }),
+      write: (text) => written += text,
+      clock: new FakeClock(),
+      ...options,
+    },
+    written: () => written,
+  };
+}
+
+Deno.test("readEvents() finds the same events however the stream is cut", async () => {
+  const whole = await Array.fromAsync(readEvents(replay(1e6).body!));
+  assertEquals(whole[0]?.name, "history");
+  assert(whole.length >= 3);
+  assertEquals(await Array.fromAsync(readEvents(replay(7).body!)), whole);
+});
+
+Deno.test("top draws one picture where there is no terminal", async () => {
+  const { doors, written } = setUp();
+  await watchTop(doors);
+  const lines = written().split("\n");
+  assertMatch(lines[0]!, /^distributor \S+ at http:\/\/there:8080, up \d+ s, kept in memory$/);
+  assertMatch(written(), /accepted = [\d,]+ delivered .* in flight balances\n/);
+  for (const id of ["analyzer1", "analyzer3", "analyzer4"]) {
+    assertMatch(written(), new RegExp(`^${id} +● healthy `, "m"));
+  }
+  assertMatch(written(), /^analyzer2 +✕ out +0\.0% /m);
+  assertMatch(written(), /^analyzer2: 3 connect failures in a row$/m);
+  // deno-lint-ignore no-control-regex
+  assert(!/\x1b/.test(written()), "no colours");
+});
+
+Deno.test("top draws within the terminal, in place, and comes back to a stream that ended", async () => {
+  const clock = new FakeClock();
+  let opened = 0;
+  const enough = Promise.withResolvers<Response>();
+  const { doors, written } = setUp({
+    clock,
+    isTerminal: true,
+    look: () => ({ columns: 60, rows: 8, color: true }),
+    open: () => {
+      opened++;
+      return opened < 3 ? Promise.resolve(replay(1e6)) : enough.promise;
+    },
+  });
+  void watchTop(doors);
+  await eventually(() => {
+    clock.advance(1000);
+    return opened === 3;
+  }, { name: "it has come back twice", everyMs: 1 });
+  assertMatch(written(), /Cannot watch http:\/\/there:8080: the stream has ended/);
+  const pictures = written().split("\x1b[H").slice(1)
+    // deno-lint-ignore no-control-regex
+    .map((text) => text.replace(/\x1b\[\d*\w/g, ""));
+  for (const picture of pictures) {
+    const lines = picture.trimEnd().split("\n");
+    assert(lines.length <= 8);
+    for (const line of lines) assert([...line].length <= 62, line);
+  }
+});
+
+Deno.test("top says why it cannot watch", async () => {
+  const refused = setUp({ open: () => Promise.resolve(new Response("", { status: 503 })) });
+  await assertRejects(() => watchTop(refused.doors), Error, "Cannot watch http://there:8080");
+});
+
+Deno.test("distributor top URL shows a distributor that runs, and fails where there is none", async () => {
+  const system = await startSystem({ weights: [1] });
+  const shown = startProgram("distributor", ["top", system.url]);
+  assertEquals((await shown.exits()).code, 0, shown.stderr.join("\n"));
+  assertMatch(shown.stdout.join("\n"), /^analyzer1 +● healthy/m);
+  await system.stop();
+  const failed = startProgram("distributor", ["top", system.url]);
+  assertEquals((await failed.exits()).code, 1);
+  assertMatch(failed.stderr.join("\n"), /^distributor: Cannot watch http/m);
+});
