@@ -92,5 +92,6 @@ for program in $programs; do
   cp "$scratch/$program" "$folder/.$program.$$"
   chmod 755 "$folder/.$program.$$"
   mv -f "$folder/.$program.$$" "$folder/$program"
-  printf 'installed %s\n' "$("$folder/$program" --version) as $folder/$program"
+  version=$("$folder/$program" --version) || die "$folder/$program does not run here"
+  printf 'installed %s\n' "$version as $folder/$program"
 done

@@ -30,8 +30,9 @@ Usage: distributor [flags]
 
 ${describeFlags({ ...OPTIONS, ...COMMAND_OPTIONS })}
 
-Every flag but the last five is also an environment variable (DISTRIBUTOR_QUEUE_SIZE) and a key of
-the config file (queueSize). Flags win over environment, environment over file, file over default.
+Every flag above --config is also an environment variable (DISTRIBUTOR_QUEUE_SIZE) and a key of the
+config file (queueSize); --config is the variable DISTRIBUTOR_CONFIG. Flags win over environment,
+environment over file, file over default.
 Signals: SIGTERM and SIGINT deliver what is queued, then exit; a second one exits at once.
 SIGHUP reads the analyzers of the config file again.`;
 

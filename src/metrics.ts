@@ -23,13 +23,15 @@ export class IngestMetrics {
  */
 export interface MetricsView {
   accepted: Count;
+  /** What this process has let in: unlike `accepted`, without what it found at its start. */
+  received: Count;
   rejected: { packets: number; by_code: Partial<Record<ErrorCode, number>> };
   delivered: { packets: number; messages: number };
   dead_lettered: { packets: number; messages: number };
   queued: Count & {
-    /** Of these, packets that wait on disk alone; the others are in memory as well. */
-    on_disk_only: number;
-    /** Of those in memory. */
+    /** Of these, what is in memory; the rest waits on disk alone. */
+    in_memory: { packets: number; bytes: number };
+    /** Of what is in memory. */
     capacity: number;
     capacity_bytes: number;
     oldest_age_seconds: number;
@@ -77,6 +79,7 @@ export function readMetrics<View extends AnalyzerGlance>(
   const spooled = ledger.count("spooled");
   return {
     accepted: { ...ledger.accepted },
+    received: { ...ledger.received },
     rejected: { ...rest.ingest.rejected, by_code: { ...rest.ingest.rejected.by_code } },
     delivered: packetsAndMessages(ledger.count("delivered")),
     dead_lettered: packetsAndMessages(ledger.count("dead")),
@@ -84,7 +87,7 @@ export function readMetrics<View extends AnalyzerGlance>(
       packets: queued.packets + spooled.packets,
       messages: queued.messages + spooled.messages,
       bytes: queued.bytes + spooled.bytes,
-      on_disk_only: spooled.packets,
+      in_memory: { packets: queued.packets, bytes: queued.bytes },
       capacity: queue.capacity,
       capacity_bytes: queue.capacityBytes,
       oldest_age_seconds: roundMilli(queue.oldestAgeSeconds()),

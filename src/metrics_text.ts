@@ -61,18 +61,18 @@ export function writeMetrics(parts: MetricsTextParts): string {
 }
 
 function writeFlow(out: Exposition, state: StateGlance): void {
-  const { accepted, rejected, delivered, dead_lettered } = state;
-  out.family("packets_received_total", "counter", "Packets answered 202, by format")
-    .sample(accepted.packets, labelsOf({ format: "json" }));
-  out.family("messages_received_total", "counter", "Messages in them").sample(accepted.messages);
-  out.family("received_bytes_total", "counter", "Bytes of them").sample(accepted.bytes);
+  const { received, rejected, delivered, dead_lettered } = state;
+  out.family("packets_received_total", "counter", "Packets let in since the start, by format")
+    .sample(received.packets, labelsOf({ format: "json" }));
+  out.family("messages_received_total", "counter", "Messages in them").sample(received.messages);
+  out.family("received_bytes_total", "counter", "Bytes of them").sample(received.bytes);
   out.family("packets_rejected_total", "counter", "Packets that were refused, by error code");
   for (const code of ERROR_CODES) {
     out.sample(rejected.by_code[code] ?? 0, labelsOf({ reason: code }));
   }
-  // A replay takes a dead letter back into the queue, so this one may fall.
   out.family("packets_delivered_total", "counter", "Packets that an analyzer has taken")
     .sample(delivered.packets);
+  // A replay takes a dead letter back into the queue, so this one may fall.
   out.family("dead_lettered_packets", "gauge", "Packets given up and not replayed, deleted or not")
     .sample(dead_lettered.packets);
   out.family("redispatches_total", "counter", "Failed attempts that were followed by another")
@@ -81,10 +81,15 @@ function writeFlow(out: Exposition, state: StateGlance): void {
 
 function writeQueue(out: Exposition, state: StateGlance): void {
   const { queued, in_flight } = state;
-  out.family("queue_packets", "gauge", "Packets that wait").sample(queued.packets);
-  out.family("queue_messages", "gauge", "Messages that wait").sample(queued.messages);
-  out.family("queue_bytes", "gauge", "Bytes of the packets that wait").sample(queued.bytes);
-  out.family("queue_capacity_packets", "gauge", "Packets that may wait").sample(queued.capacity);
+  out.family("queue_packets", "gauge", "Packets that wait in memory")
+    .sample(queued.in_memory.packets);
+  out.family("queue_messages", "gauge", "Messages that wait, in memory or on disk").sample(
+    queued.messages,
+  );
+  out.family("queue_bytes", "gauge", "Bytes of the packets that wait in memory")
+    .sample(queued.in_memory.bytes);
+  out.family("queue_capacity_packets", "gauge", "Packets that may wait in memory")
+    .sample(queued.capacity);
   out.family("queue_capacity_bytes", "gauge", "Bytes that accepted packets may hold")
     .sample(queued.capacity_bytes);
   out.family("queue_oldest_age_seconds", "gauge", "Age of the packet that waits longest")
@@ -99,8 +104,10 @@ function writeSpool(out: Exposition, spool: SpoolView): void {
   out.family("spool_used_bytes", "gauge", "Disk that the durable queue uses")
     .sample(spool.used_bytes);
   out.family("spool_max_bytes", "gauge", "Disk that it may use").sample(spool.max_bytes);
-  out.family("spool_packets", "gauge", "Packets on disk").sample(spool.packets_on_disk);
-  out.family("spool_commits_total", "counter", "Synced transactions").sample(spool.commits);
+  out.family("spool_packets", "gauge", "Packets that wait on disk alone").sample(
+    spool.packets_on_disk,
+  );
+  out.family("spool_commits_total", "counter", "Transactions").sample(spool.commits);
   out.family("spool_checkpoints_total", "counter", "Checkpoints of its log")
     .sample(spool.checkpoints);
 }

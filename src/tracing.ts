@@ -34,7 +34,7 @@ interface Result {
 
 /** What is observed when metrics are exported. */
 export interface Observed {
-  readonly accepted: { readonly packets: number; readonly messages: number };
+  readonly received: { readonly packets: number; readonly messages: number };
   readonly delivered: { readonly packets: number };
   readonly queued: { readonly packets: number };
   readonly in_flight: { readonly packets: number };
@@ -128,8 +128,8 @@ export class Tracing {
 type Kind = "counter" | "gauge";
 
 const COUNTERS: readonly (readonly [string, Kind, (observed: Observed) => number])[] = [
-  ["packets.accepted", "counter", ({ accepted }) => accepted.packets],
-  ["messages.accepted", "counter", ({ accepted }) => accepted.messages],
+  ["packets.accepted", "counter", ({ received }) => received.packets],
+  ["messages.accepted", "counter", ({ received }) => received.messages],
   ["packets.delivered", "counter", ({ delivered }) => delivered.packets],
   ["packets.queued", "gauge", ({ queued }) => queued.packets],
   ["packets.in_flight", "gauge", ({ in_flight }) => in_flight.packets],

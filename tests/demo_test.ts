@@ -51,11 +51,18 @@ function viewMetrics(counts: number[], { states = [] as HealthState[], refused =
   const delivered = { packets: messages / 10, messages };
   const queued = { packets: 2, messages: 20, bytes: 0 };
   const view: MetricsView = {
+    received: { packets: 0, messages: 0, bytes: 0 },
     accepted: { packets: messages / 10 + 3, messages: messages + 30, bytes: 0 },
     rejected: { packets: refused, by_code: {} },
     delivered,
     dead_lettered: { packets: 0, messages: 0 },
-    queued: { ...queued, on_disk_only: 0, capacity: 1, capacity_bytes: 1, oldest_age_seconds: 0 },
+    queued: {
+      ...queued,
+      in_memory: queued,
+      capacity: 1,
+      capacity_bytes: 1,
+      oldest_age_seconds: 0,
+    },
     in_flight: { packets: 1, messages: 10 },
     retries: 0,
     dead_letters: 0,

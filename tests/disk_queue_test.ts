@@ -305,7 +305,7 @@ Deno.test("diskQueue refuses a group that a full disk did not take, settles on, 
   const kept = queue.kept()!;
   const refused = assertRejects(() => kept, ApiError, "full");
   await pass(clock);
-  assertEquals((await refused).code, "STORAGE_FULL");
+  assertEquals((await refused).code, "QUEUE_FULL");
   assertEquals([spool.found.packets, queue.ledger.heldBytes], [0, 0]);
   assertEquals(books(queue), [1, 0, 0, 0, 1, 0]);
   assert(!queue.hasRoom() && !queue.isReady && queue.fullReason.includes("disk"));

@@ -88,7 +88,7 @@ Deno.test("oracle.checkBooks() counts packets and messages", () => {
       capacity: 1,
       capacity_bytes: 1,
       oldest_age_seconds: 0,
-      on_disk_only: 0,
+      in_memory: { packets: 0, bytes: 0 },
     },
     in_flight: count(1, 10),
   };

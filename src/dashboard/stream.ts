@@ -60,18 +60,25 @@ export class EventStream {
       });
     }
     let own: Viewer | undefined;
+    let isGone = false;
     const stream = new ReadableStream<Uint8Array>({
       start: (viewer) => {
         own = viewer;
-        this.#viewers.add(viewer);
       },
-      cancel: () => void this.#viewers.delete(own!),
+      cancel: () => {
+        isGone = true;
+        this.#viewers.delete(own!);
+      },
     }, { highWaterMark: MAX_BEHIND });
     const first = await writeEvents([
       { event: "history", retry: RETRY_MS, data: JSON.stringify(this.#sampler.history()) },
       ...this.#snapshotEvents(),
     ]);
-    this.#send(own!, first);
+    // Not before its history: what came first would look older than it.
+    if (!isGone && !this.#isClosed) {
+      this.#viewers.add(own!);
+      this.#send(own!, first);
+    }
     return new Response(stream, { headers: STREAM_HEADERS });
   }
 

@@ -186,7 +186,7 @@ export class Committer {
   }
 
   #settleSoon(delayMs = SETTLE_MS): void {
-    if (this.#run) return;
+    if (this.#run || this.#failure) return;
     this.#cancelSettle ??= this.#doors.clock.after(delayMs, () => {
       this.#cancelSettle = undefined;
       this.#writeSettled();
@@ -234,7 +234,7 @@ export class Committer {
     const groups = this.#takeForming(WRITE_BYTES);
     try {
       for (let group = groups.shift(); group; group = groups.shift()) {
-        if (this.#tryCommit(group)) written.push(group);
+        this.#tryCommit(group, written);
       }
       if (!this.#isFull) this.#tellFull(!this.#doors.spool.hasRoom());
       return written;
@@ -246,21 +246,21 @@ export class Committer {
     }
   }
 
-  /** Whether it is committed; a full disk has refused it. */
-  #tryCommit(group: Group): boolean {
+  /** Commits a group, or refuses it where the disk is full. */
+  #tryCommit(group: Group, written: Group[]): void {
     let number: number;
     try {
       number = this.#commit(group.packets);
     } catch (error) {
       const { message } = error as Error;
-      this.#refuseAll([group], isFull(error) ? storageFull(message) : storageFailed());
+      this.#refuseAll([group], isFull(error) ? queueFull(message) : storageFailed());
       if (!isFull(error)) throw error;
       this.#doors.log.warn("packets refused", { reason: message });
       this.#tellFull(true);
-      return false;
+      return;
     }
+    written.push(group);
     this.#doors.onCommitted(group, number);
-    return true;
   }
 
   /** Writes what is settled by itself; where even that finds no room, it is tried again later. */
@@ -303,6 +303,11 @@ export class Committer {
 
 export function isFull(error: unknown): boolean {
   return error instanceof StorageError && error.kind === "full";
+}
+
+/** To an agent it is all the same what is full. */
+function queueFull(detail: string): ApiError {
+  return new ApiError("QUEUE_FULL", `${detail}; send again after a moment`, RETRY_LATER);
 }
 
 export function storageFull(detail: string): ApiError {

@@ -70,7 +70,7 @@ export class DiskQueue implements PacketQueue {
       clock,
       log,
       onCommitted: (group, number) => this.#place(group, number),
-      onRefused: ({ bytes }) => this.#window.release(bytes),
+      onRefused: ({ bytes }) => this.release(bytes),
       onBuried: (rows) => this.#buried(rows),
       onFailed,
     });
@@ -110,7 +110,9 @@ export class DiskQueue implements PacketQueue {
 
   get fullReason(): string {
     if (this.#committer.failure) return "the storage has failed";
-    if (!this.#committer.isShut()) return "the memory for packets coming in is full";
+    if (!this.#committer.isShut() && !this.#window.hasMemory(this.#window.meanBytes)) {
+      return "the memory for packets coming in is full";
+    }
     return this.manyDeadLetters ??
       "the disk, or what --spool-max-bytes allows of it, is full";
   }
@@ -236,7 +238,7 @@ export class DiskQueue implements PacketQueue {
       return;
     }
     this.#window.release(bytes);
-    this.ledger.acceptUnread("spooled", {
+    this.ledger.receiveUnread({
       packets: packets.length,
       messages: packets.reduce((sum, packet) => sum + packet.messages, 0),
       bytes: packets.reduce((sum, packet) => sum + packet.bytes, 0),

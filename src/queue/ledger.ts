@@ -20,6 +20,8 @@ export type Place = PacketState | "spooled";
 export class Ledger {
   /** Since the start, what was found on disk then included. */
   readonly accepted: Count = { packets: 0, messages: 0, bytes: 0 };
+  /** What was let in since the start; only grows. */
+  readonly received: Count = { packets: 0, messages: 0, bytes: 0 };
   readonly #byState: Record<Place, Count> = {
     spooled: { packets: 0, messages: 0, bytes: 0 },
     queued: { packets: 0, messages: 0, bytes: 0 },
@@ -38,14 +40,21 @@ export class Ledger {
   /** Books a new packet, which is queued. */
   accept(packet: Packet): void {
     add(this.accepted, packet, 1);
+    add(this.received, packet, 1);
     add(this.#byState[packet.state], packet, 1);
     this.heldBytes += memoryBytes(packet);
   }
 
-  /** Books packets of which only the numbers are known. */
+  /** Books packets that were found at the start, of which only the numbers are known. */
   acceptUnread(place: "spooled" | "dead", count: Readonly<Count>): void {
     addCount(this.accepted, count, 1);
     addCount(this.#byState[place], count, 1);
+  }
+
+  /** Books new packets that wait on disk alone. */
+  receiveUnread(count: Readonly<Count>): void {
+    addCount(this.received, count, 1);
+    this.acceptUnread("spooled", count);
   }
 
   /** Dead letters go back to wait on disk. */

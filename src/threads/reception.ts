@@ -42,6 +42,8 @@ export class Reception {
       log[level](event, { ...fields, thread: this.#thread });
     }
     for (const { code } of rejected) metrics.reject(code);
+    // What the thread has given back, nobody here has noticed.
+    if (rejected.length > 0) queue.release(0);
     for (const wait of waits) void this.#waitForRoom(wait);
     const done = rejected.map(({ ticket }) => ticket);
     const handovers = parcel ? unpackParcel(parcel, clock.monotonicMs()) : [];

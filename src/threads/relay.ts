@@ -103,6 +103,7 @@ function carry(
         leave();
         controller.error(new TypeError("Cannot read on: the thread has died"));
       };
+      if (died?.aborted) return end();
       died?.addEventListener("abort", end, { signal: over.signal });
     },
     async pull(controller) {

@@ -51,7 +51,7 @@ class Thread {
   /** Aborts when the present worker has died. */
   #died = new AbortController();
   #cancelReplace: Cancel | undefined;
-  readonly #closed = Promise.withResolvers<void>();
+  #closed = Promise.withResolvers<void>();
   #isClosing = false;
   #replaceMs = REPLACE_MS;
 
@@ -117,11 +117,16 @@ class Thread {
 
   async #answer(request: RelayedRequest): Promise<void> {
     const { signal } = this.#died;
-    const { answer, transfer } = await answerRelayed(request, {
-      handler: this.#options.handler,
-      signal,
-    });
-    if (!signal.aborted) this.#post({ kind: "relayed", answer }, transfer);
+    try {
+      const { answer, transfer } = await answerRelayed(request, {
+        handler: this.#options.handler,
+        signal,
+      });
+      if (!signal.aborted) this.#post({ kind: "relayed", answer }, transfer);
+    } catch (error) {
+      // The thread's client finds its request timed out: nothing that was accepted hangs on it.
+      this.#doors.log.error("relayed request failed", { error: String(error) });
+    }
   }
 
   #post(message: ToThread, transfer: Transferable[] = []): void {
@@ -135,6 +140,7 @@ class Thread {
     this.#worker.terminate();
     this.#died.abort();
     this.#doors.commons.reset(this.#number);
+    this.#doors.queue.release(0);
   }
 
   #fail(error: string): void {
@@ -147,6 +153,7 @@ class Thread {
     if (this.#isClosing) return;
     this.#cancelReplace = clock.after(delayMs, () => {
       this.#died = new AbortController();
+      this.#closed = Promise.withResolvers();
       this.#worker = this.#start();
     });
   }

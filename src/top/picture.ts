@@ -33,9 +33,9 @@ export function drawPicture(
     `accepted ${short(point.accepted)}/s  delivered ${short(point.delivered)}/s  refused ${
       short(point.refused)
     }/s  p50 ${milli(point.p50)}  p99 ${milli(point.p99)}  202 in ${milli(latency_ms.accept_p99)}`,
-    `queue ${short(queued.packets)} of ${short(queued.capacity)}  dead letters ${
-      short(state.dead_letters)
-    }  retries ${short(state.retries)}  memory ${
+    `queue ${short(queued.in_memory.packets)} of ${short(queued.capacity)}, ${
+      short(queued.packets - queued.in_memory.packets)
+    } on disk  dead letters ${short(state.dead_letters)}  retries ${short(state.retries)}  memory ${
       Math.round(snapshot.memory_bytes / 1024 ** 2)
     } MiB  loop late ${milli(latency_ms.loop_lag_max)}`,
     `${group(accepted.packets)} accepted = ${group(delivered.packets)} delivered + ${

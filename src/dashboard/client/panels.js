@@ -49,12 +49,15 @@ export class Tiles {
       duration(point.p99),
       `median ${duration(point.p50)}; 202 in ${duration(latency_ms.accept_p99)}`,
     );
-    const fullness = queued.packets / queued.capacity;
+    const fullness = queued.in_memory.packets / queued.capacity;
+    const onDisk = queued.packets - queued.in_memory.packets;
     this.#queue.show(
       whole(queued.packets),
       queued.packets === 0
         ? `nothing waits; room for ${short(queued.capacity)}`
-        : `of ${short(queued.capacity)}; oldest ${duration(queued.oldest_age_seconds * 1000)}`,
+        : `${onDisk > 0 ? `${short(onDisk)} on disk` : `of ${short(queued.capacity)}`}; oldest ${
+          duration(queued.oldest_age_seconds * 1000)
+        }`,
       fullness >= 0.8 ? "bad" : fullness >= 0.3 ? "warn" : "calm",
     );
     this.#dead.show(
@@ -201,8 +204,8 @@ export class Stores {
 
   show({ state, latency_ms, memory_bytes }) {
     const { queued, spool, rejected, dead_letters } = state;
-    this.#packets.show(queued.packets, queued.capacity, short);
-    this.#bytes.show(queued.bytes, queued.capacity_bytes, bytes);
+    this.#packets.show(queued.in_memory.packets, queued.capacity, short);
+    this.#bytes.show(queued.in_memory.bytes, queued.capacity_bytes, bytes);
     this.#spool.element.hidden = !spool;
     if (spool) this.#spool.show(spool.used_bytes, spool.max_bytes, bytes);
     const codes = Object.entries(rejected.by_code).map(([code, count]) =>
