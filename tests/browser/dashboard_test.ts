@@ -61,6 +61,7 @@ function makeSnapshot(t: number, analyzer: Record<string, unknown> = {}) {
         ...count,
         packets: 0,
         messages: 0,
+        in_memory: { packets: 0, bytes: 0 },
         capacity: 10,
         capacity_bytes: 10,
         oldest_age_seconds: 0,
