@@ -36,7 +36,10 @@ export const PROGRAMS: Readonly<Record<ProgramName, ProgramBuild>> = {
     entry: "main.ts",
     permissions: distributorPermissions,
     // Several threads listen on one port.
-    flags: ["--include=src/threads/ingest_thread.ts", "--unstable-net"],
+    flags: [
+      "--include=src/threads/ingest_thread.ts",
+      ...["--unstable-net", "--unstable-raw-imports"],
+    ],
   },
   analyzer: { entry: "analyzers/main.ts", permissions: () => ["--allow-net"], flags: [] },
   generator: { entry: "generator/main.ts", permissions: () => ["--allow-net"], flags: [] },
