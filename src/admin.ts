@@ -160,11 +160,12 @@ function createOrderReader(clock: Clock): ReadOrder {
   const room = new FixedRoom(ADMIN_BODIES_BYTES);
   const bodies = new BodyReader({ maxBytes: MAX_ADMIN_BODY_BYTES, room, clock, full: busy });
   return async function readOrder(context) {
-    refuseCrossOrigin(context);
-    checkContentType(context);
     const request = context.req.raw;
+    // First, whatever it is: a body that nobody has read costs the connection.
     const bytes = await bodies.read(request, bodies.announced(request));
     try {
+      refuseCrossOrigin(context);
+      checkContentType(context);
       return parseJson(bytes);
     } finally {
       room.release(bytes.length);

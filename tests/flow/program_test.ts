@@ -6,6 +6,7 @@ import { flagName } from "../../src/flags.ts";
 import { VERSION } from "../../src/version.ts";
 import { Agent } from "../support/agent.ts";
 import { assertBalanced, assertConserved } from "../support/conservation.ts";
+import { TestFolder } from "../support/data_folder.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fleet } from "../support/fleet.ts";
 import {
@@ -250,8 +251,10 @@ Deno.test("the seed's local session works word for word", async () => {
   const weights = [0.4, 0.3, 0.2, 0.1];
   const url = `http://localhost:${port}`;
   await using programs = new AsyncDisposableStack();
+  // What an earlier session has left in the usual folder would be there again.
+  const folder = programs.use(new TestFolder());
   const start = (name: ProgramName, args: string[]): Program =>
-    programs.use(startProgram(name, args));
+    programs.use(startProgram(name, args, { env: { DISTRIBUTOR_DATA_DIR: folder.path } }));
 
   const distributor = start("distributor", port === 8080 ? [] : ["-http-addr", `:${port}`]);
   await distributor.url();

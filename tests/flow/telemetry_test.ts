@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { startMockAnalyzer } from "../../analyzers/mock_analyzer.ts";
+import { needsSource } from "../support/from_source.ts";
 import { eventually } from "../support/eventually.ts";
 import { startDistributorProgram } from "../support/program.ts";
 
@@ -48,54 +49,58 @@ class Collector {
   }
 }
 
-Deno.test("telemetry goes from accept to delivery in one trace, with our metrics", async () => {
-  await using collector = new Collector();
-  const analyzer = await startMockAnalyzer({ id: "analyzer1" });
-  const { program, url } = await startDistributorProgram(["--health-check-interval=1h"], {
-    env: {
-      OTEL_DENO: "true",
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
-      OTEL_BSP_SCHEDULE_DELAY: "100",
-      OTEL_METRIC_EXPORT_INTERVAL: "200",
-    },
-  });
-  try {
-    await post(`${url}/api/v1/analyzers`, { id: "analyzer1", url: analyzer.url, weight: 1 });
-    await post(`${url}/api/v1/logs`, { packet_id: "traced", log_messages: [{}, {}] });
-    const delivery = await eventually(
-      () => collector.spans.find(({ name }) => name === "deliver"),
-      {
-        name: "the span of the delivery arrives",
+Deno.test({
+  name: "telemetry goes from accept to delivery in one trace, with our metrics",
+  ignore: needsSource("telemetry"),
+  fn: async () => {
+    await using collector = new Collector();
+    const analyzer = await startMockAnalyzer({ id: "analyzer1" });
+    const { program, url } = await startDistributorProgram(["--health-check-interval=1h"], {
+      env: {
+        OTEL_DENO: "true",
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+        OTEL_BSP_SCHEDULE_DELAY: "100",
+        OTEL_METRIC_EXPORT_INTERVAL: "200",
       },
-    );
-    const attributes = Object.fromEntries(
-      delivery!.attributes.map(({ key, value }) => [key, Object.values(value)[0]]),
-    );
-    assertEquals(attributes["distributor.outcome"], "delivered");
-    assertEquals(attributes["distributor.analyzer"], "analyzer1");
-    assertEquals(Number(attributes["distributor.messages"]), 2);
-    const parent = await eventually(
-      () => collector.spans.find(({ spanId }) => spanId === delivery!.parentSpanId),
-      { name: "the span of the request arrives" },
-    );
-    assertEquals(parent!.traceId, delivery!.traceId);
-    assertEquals(delivery!.links?.map(({ spanId }) => spanId), [parent!.spanId]);
-    assert(
-      parent!.attributes.some(({ key, value }) =>
-        key === "distributor.packet_id" && value.stringValue === "traced"
-      ),
-    );
-    await eventually(
-      () =>
-        collector.metrics.has("distributor.packets.accepted") &&
-        collector.metrics.has("distributor.analyzer.share.actual"),
-      { name: "our metrics arrive" },
-    );
-  } finally {
-    await program[Symbol.asyncDispose]();
-    await analyzer.close();
-  }
+    });
+    try {
+      await post(`${url}/api/v1/analyzers`, { id: "analyzer1", url: analyzer.url, weight: 1 });
+      await post(`${url}/api/v1/logs`, { packet_id: "traced", log_messages: [{}, {}] });
+      const delivery = await eventually(
+        () => collector.spans.find(({ name }) => name === "deliver"),
+        {
+          name: "the span of the delivery arrives",
+        },
+      );
+      const attributes = Object.fromEntries(
+        delivery!.attributes.map(({ key, value }) => [key, Object.values(value)[0]]),
+      );
+      assertEquals(attributes["distributor.outcome"], "delivered");
+      assertEquals(attributes["distributor.analyzer"], "analyzer1");
+      assertEquals(Number(attributes["distributor.messages"]), 2);
+      const parent = await eventually(
+        () => collector.spans.find(({ spanId }) => spanId === delivery!.parentSpanId),
+        { name: "the span of the request arrives" },
+      );
+      assertEquals(parent!.traceId, delivery!.traceId);
+      assertEquals(delivery!.links?.map(({ spanId }) => spanId), [parent!.spanId]);
+      assert(
+        parent!.attributes.some(({ key, value }) =>
+          key === "distributor.packet_id" && value.stringValue === "traced"
+        ),
+      );
+      await eventually(
+        () =>
+          collector.metrics.has("distributor.packets.accepted") &&
+          collector.metrics.has("distributor.analyzer.share.actual"),
+        { name: "our metrics arrive" },
+      );
+    } finally {
+      await program[Symbol.asyncDispose]();
+      await analyzer.close();
+    }
+  },
 });
 
 async function post(url: string, body: unknown): Promise<void> {

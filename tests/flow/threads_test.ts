@@ -1,6 +1,7 @@
 /** Several threads on one port: one truth, the same answers, and what happens when one dies. */
 
 import { assert, assertEquals, assertGreater, assertGreaterOrEqual, assertLess } from "@std/assert";
+import { needsSource } from "../support/from_source.ts";
 import { Agent, makePacket } from "../support/agent.ts";
 import { assertConserved } from "../support/conservation.ts";
 import { eventually } from "../support/eventually.ts";
@@ -117,34 +118,41 @@ Deno.test("threads: events reach viewers of every thread as they come", async ()
   }));
 });
 
-Deno.test("threads: one that dies is replaced, and costs nothing that was acknowledged", async () => {
-  const threadModule = new URL("../support/mortal_thread.ts", import.meta.url);
-  await using system = await startSystem({
-    weights: [2, 1],
-    flags: ["--threads=2"],
-    threadModule,
-  });
-  const { agent, events } = system;
-  const load = agent.startLoad({
-    ratePerSecond: 500,
-    next: (number) => makePacket(`mortal-${number}`, 2),
-  });
-  const count = (name: string) => events.filter(({ event }) => event === name).length;
-  await eventually(async () => {
-    // The load keeps its connections, and so may come back to the main thread alone.
-    const asking = Array.from({ length: CONNECTIONS }, () => sendRaw(system.url, TABLE["health"]!));
-    await Promise.all(asking);
-    return count("thread died") >= 2 && count("thread listening") >= 3;
-  }, { name: "a thread has died twice, and been replaced", timeoutMs: 60_000 });
-  await load.stop();
-  const death = events.find(({ event }) => event === "thread died")!;
-  assertEquals([death.level, death.fields["thread"]], ["error", 1]);
-  assert(String(death.fields["error"]).includes("as the test wants it"));
-  assertGreater(agent.acknowledged.size, 200);
-  const { accepted } = await system.settles();
-  assertConserved({ agent, seen: system.fleet.seen(), dead: await system.deadIds(), queued: 0 });
-  // Where an answer was lost with its thread, the client has sent again by itself.
-  assertGreaterOrEqual(accepted.packets, agent.acknowledged.size);
+Deno.test({
+  name: "threads: one that dies is replaced, and costs nothing that was acknowledged",
+  ignore: needsSource("module of its own"),
+  fn: async () => {
+    const threadModule = new URL("../support/mortal_thread.ts", import.meta.url);
+    await using system = await startSystem({
+      weights: [2, 1],
+      flags: ["--threads=2"],
+      threadModule,
+    });
+    const { agent, events } = system;
+    const load = agent.startLoad({
+      ratePerSecond: 500,
+      next: (number) => makePacket(`mortal-${number}`, 2),
+    });
+    const count = (name: string) => events.filter(({ event }) => event === name).length;
+    await eventually(async () => {
+      // The load keeps its connections, and so may come back to the main thread alone.
+      const asking = Array.from(
+        { length: CONNECTIONS },
+        () => sendRaw(system.url, TABLE["health"]!),
+      );
+      await Promise.all(asking);
+      return count("thread died") >= 2 && count("thread listening") >= 3;
+    }, { name: "a thread has died twice, and been replaced", timeoutMs: 60_000 });
+    await load.stop();
+    const death = events.find(({ event }) => event === "thread died")!;
+    assertEquals([death.level, death.fields["thread"]], ["error", 1]);
+    assert(String(death.fields["error"]).includes("as the test wants it"));
+    assertGreater(agent.acknowledged.size, 200);
+    const { accepted } = await system.settles();
+    assertConserved({ agent, seen: system.fleet.seen(), dead: await system.deadIds(), queued: 0 });
+    // Where an answer was lost with its thread, the client has sent again by itself.
+    assertGreaterOrEqual(accepted.packets, agent.acknowledged.size);
+  },
 });
 
 Deno.test("threads: the queue's bounds hold for all together, in packets and in bytes", async () => {
@@ -163,27 +171,31 @@ Deno.test("threads: the queue's bounds hold for all together, in packets and in 
   await system.conservation({ queued: 50 });
 });
 
-Deno.test("threads: large bodies hold no more memory than --queue-bytes allows", async () => {
-  await using system = await startSystem({
-    flags: ["--threads=3", "--durability=memory", "--queue-bytes=10MiB"],
-  });
-  const { agent } = system;
-  const large = Array.from(
-    { length: 30 },
-    (_, i) => makePacket(`large-${i}`, 1, "x".repeat(1_500_000)),
-  );
-  await agent.sendAll(large, 30);
-  const { queued } = await system.metrics();
-  assertLess(queued.bytes, 10 * 2 ** 20);
-  assertEquals(queued.packets, agent.acknowledged.size);
-  // Bodies that are refused have room reserved for a while, so not all seven need to fit.
-  assertGreater(queued.packets, 0);
-  await agent.sendAll(
-    Array.from({ length: 8 }, (_, i) => makePacket(`more-${i}`, 1, large[0]!.body)),
-    1,
-  );
-  assertEquals((await system.metrics()).queued.packets, 6);
-  await system.conservation({ queued: agent.acknowledged.size });
+Deno.test({
+  name: "threads: large bodies hold no more memory than --queue-bytes allows",
+  ignore: needsSource("unread bodies"),
+  fn: async () => {
+    await using system = await startSystem({
+      flags: ["--threads=3", "--durability=memory", "--queue-bytes=10MiB"],
+    });
+    const { agent } = system;
+    const large = Array.from(
+      { length: 30 },
+      (_, i) => makePacket(`large-${i}`, 1, "x".repeat(1_500_000)),
+    );
+    await agent.sendAll(large, 30);
+    const { queued } = await system.metrics();
+    assertLess(queued.bytes, 10 * 2 ** 20);
+    assertEquals(queued.packets, agent.acknowledged.size);
+    // Bodies that are refused have room reserved for a while, so not all seven need to fit.
+    assertGreater(queued.packets, 0);
+    await agent.sendAll(
+      Array.from({ length: 8 }, (_, i) => makePacket(`more-${i}`, 1, large[0]!.body)),
+      1,
+    );
+    assertEquals((await system.metrics()).queued.packets, 6);
+    await system.conservation({ queued: agent.acknowledged.size });
+  },
 });
 
 Deno.test("threads: SIGTERM under load delivers all that any of them acknowledged", async () => {
