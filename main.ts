@@ -62,6 +62,9 @@ function main(): void {
 function load(): Config {
   const config = readConfig({ args: Deno.args, env: (name) => Deno.env.get(name), readFile });
   const [command] = config.words;
+  if (config.command.dead && command !== "spool") {
+    throw new UsageError("Flag --dead goes with spool export: see --help");
+  }
   const word = config.words[command === "top" ? 2 : command === "healthcheck" ? 1 : 0];
   if (word !== undefined && command !== "spool") {
     throw new UsageError(`Unexpected argument ${JSON.stringify(word)}: see --help for all flags`);

@@ -29,7 +29,7 @@ export function drawPicture(
   const lines = [
     `${paint("distributor", "bold", look)} ${state.version} at ${source}, up ${
       formatAge(state.uptime_seconds)
-    }, kept in ${state.durability}`,
+    }, kept ${state.durability === "disk" ? "on disk" : "in memory"}`,
     `accepted ${short(point.accepted)}/s  delivered ${short(point.delivered)}/s  refused ${
       short(point.refused)
     }/s  p50 ${milli(point.p50)}  p99 ${milli(point.p99)}  202 in ${milli(latency_ms.accept_p99)}`,

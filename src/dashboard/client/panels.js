@@ -225,7 +225,10 @@ export class Stores {
 }
 
 export function showHead({ state, boot }) {
-  setText(byId("build"), `${state.version}, kept in ${state.durability}`);
+  setText(
+    byId("build"),
+    `${state.version}, kept ${state.durability === "disk" ? "on disk" : "in memory"}`,
+  );
   byId("build").title = boot;
   setText(byId("uptime"), `up ${age(state.uptime_seconds)}`);
 }
