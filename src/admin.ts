@@ -161,11 +161,10 @@ function createOrderReader(clock: Clock): ReadOrder {
   const bodies = new BodyReader({ maxBytes: MAX_ADMIN_BODY_BYTES, room, clock, full: busy });
   return async function readOrder(context) {
     const request = context.req.raw;
-    // First, whatever it is: a body that nobody has read costs the connection.
+    refuseCrossOrigin(context);
+    checkContentType(context);
     const bytes = await bodies.read(request, bodies.announced(request));
     try {
-      refuseCrossOrigin(context);
-      checkContentType(context);
       return parseJson(bytes);
     } finally {
       room.release(bytes.length);

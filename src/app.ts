@@ -7,6 +7,7 @@
 
 import { type Context, Hono } from "@hono/hono";
 import { addAdminRoutes, type AdminDoors } from "./admin.ts";
+import { discardBody } from "./discard.ts";
 import { ApiError } from "./errors.ts";
 import { createFront, type Handler, INGEST_PATH } from "./front.ts";
 import { createIngest, type IngestDoors } from "./ingest.ts";
@@ -28,7 +29,14 @@ export function createApp(
     if (!(error instanceof ApiError)) doors.log.error("request failed", { error: String(error) });
     return problemResponse(toApiError(error));
   });
-  return createFront({ ingest, rest: (request) => app.fetch(request) });
+  return createFront({
+    ingest,
+    async rest(request) {
+      const response = await app.fetch(request);
+      await discardBody(request, doors.admin.clock);
+      return response;
+    },
+  });
 }
 
 /** A route for other methods beside ingest's would make Hono compose the two; so it is told here. */

@@ -71,19 +71,6 @@ export class BodyReader {
       : this.#readSlowly(request, { length, encoding });
   }
 
-  /** Reads and forgets a short body, so that the connection can serve on; leaves a long one. */
-  async drain(request: Request, length: number): Promise<void> {
-    if (!this.#isQuick(length)) return;
-    this.#quickBytes += length;
-    try {
-      await request.bytes();
-    } catch {
-      // The client went away: there is nobody left to answer.
-    } finally {
-      this.#quickBytes -= length;
-    }
-  }
-
   #isQuick(length: number): boolean {
     return length <= QUICK_BODY_BYTES && this.#quickBytes + length <= this.#maxQuickBytes;
   }
@@ -140,10 +127,11 @@ export class BodyReader {
         filling.add(read.value);
       }
     } catch (error) {
-      void reader.cancel().catch(() => {});
       throw error instanceof ApiError ? error : incomplete();
     } finally {
       cancelTimeout();
+      // So that whoever refuses the request can read on.
+      reader.releaseLock();
     }
     if (isLate) throw timedOut();
     return filling.bytes();

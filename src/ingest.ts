@@ -7,6 +7,7 @@
 
 import { BodyReader } from "./body.ts";
 import type { Clock } from "./clock.ts";
+import { discardBody } from "./discard.ts";
 import { ApiError } from "./errors.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
@@ -64,7 +65,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       const isForm = checkContentType(request.headers.get("content-type"));
       const length = bodies.announced(request);
       const bytes = PACKET_OVERHEAD_BYTES + (length || 0);
-      if (!queue.hasRoom(bytes)) await waitForRoom(request, { length, bytes, bodies, queue });
+      if (!queue.hasRoom(bytes)) await waitForRoom(bytes, queue);
       const received = await bodies.read(request, length);
       reservedBytes = received.length;
       const packet = readPacket(received, { isForm, doors });
@@ -82,6 +83,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       if (reservedBytes > 0) queue.release(reservedBytes);
       const refusal = toRefusal(error, doors);
       doors.metrics.reject(refusal.code);
+      await discardBody(request, doors.clock);
       return problemResponse(refusal);
     }
   };
@@ -96,19 +98,9 @@ function toRefusal(error: unknown, { isOpen, log }: IngestDoors): ApiError {
 }
 
 /** Before the body is read, so that a full queue costs no memory for bodies. */
-async function waitForRoom(
-  request: Request,
-  { length, bytes, bodies, queue }: {
-    length: number;
-    bytes: number;
-    bodies: BodyReader;
-    queue: Intake;
-  },
-): Promise<void> {
+async function waitForRoom(bytes: number, queue: Intake): Promise<void> {
   await queue.roomAgain(bytes, ROOM_WAIT_MS);
-  if (queue.hasRoom(bytes)) return;
-  await bodies.drain(request, length);
-  throw full(queue);
+  if (!queue.hasRoom(bytes)) throw full(queue);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What agents may send, and what they are answered: every row of the contract's table. */
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { gzipSync } from "node:zlib";
 import { makePacket } from "../support/agent.ts";
 import { sendRaw } from "../support/raw_http.ts";
@@ -151,6 +151,25 @@ Deno.test("ingest answers 413 to a body over 4 MiB, sent, streamed, announced or
   );
   assertEquals(announced.status, 413);
   await system.conservation();
+});
+
+Deno.test("a client that is still sending sees why it is refused", async () => {
+  const flags = ["--durability=memory", "--queue-size=1", "--drain-timeout=0"];
+  await using system = await startSystem({ flags });
+  assertEquals(await system.agent.post(makePacket("only")), 202);
+  const long = (mebibytes: number) =>
+    stream(...Array.from({ length: mebibytes }, () => " ".repeat(1024 * 1024)));
+  const typed = { headers: { "content-type": "text/plain" } };
+  assertProblem(await submit(system, sized(3 * 2 ** 20)), 503, "QUEUE_FULL");
+  assertProblem(await submit(system, long(32)), 503, "QUEUE_FULL");
+  assertProblem(await submit(system, sized(MAX_BODY), typed), 415, "UNSUPPORTED_TYPE");
+  assertProblem(await submit(system, long(32), typed), 415, "UNSUPPORTED_TYPE");
+  for (const path of ["/nothing", "/health", "/api/v1/analyzers"]) {
+    const response = await fetch(system.url + path, { method: "POST", body: long(8) });
+    await response.body?.cancel();
+    assert([404, 405, 415].includes(response.status), path);
+  }
+  await system.conservation({ queued: 1 });
 });
 
 Deno.test("ingest answers 415 and says what it takes", async () => {

@@ -173,7 +173,6 @@ Deno.test("threads: the queue's bounds hold for all together, in packets and in 
 
 Deno.test({
   name: "threads: large bodies hold no more memory than --queue-bytes allows",
-  ignore: needsSource("unread bodies"),
   fn: async () => {
     await using system = await startSystem({
       flags: ["--threads=3", "--durability=memory", "--queue-bytes=10MiB"],

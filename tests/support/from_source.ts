@@ -9,7 +9,6 @@ import { DIST } from "./program.ts";
 const REASONS = {
   "module of its own": "a thread's module is compiled in, so another cannot take its place",
   "listener's end": "runtimes differ in what a listener does when descriptors run out",
-  "unread bodies": "older runtimes close a connection whose body they have not read",
   "telemetry": "some runtimes that executables are made of fail to start with OTEL_DENO",
 } as const;
 
