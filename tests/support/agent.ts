@@ -44,9 +44,12 @@ export class Agent {
   /** Packets without any answer: whether they were accepted is not known. */
   readonly unanswered = new Set<string>();
   readonly #endpoint: string;
+  readonly #client: Deno.HttpClient | undefined;
 
-  constructor(distributorUrl: string) {
+  /** @param options.client in place of the one that keeps connections for all */
+  constructor(distributorUrl: string, { client }: { client?: Deno.HttpClient } = {}) {
     this.#endpoint = `${distributorUrl}/api/v1/logs`;
+    this.#client = client;
   }
 
   get acknowledgedMessages(): number {
@@ -66,6 +69,7 @@ export class Agent {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: packet.body,
+        ...(this.#client ? { client: this.#client } : {}),
       });
       text = await response.text();
     } catch {

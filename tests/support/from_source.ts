@@ -8,7 +8,8 @@ import { DIST } from "./program.ts";
 
 const REASONS = {
   "module of its own": "a thread's module is compiled in, so another cannot take its place",
-  "listener's end": "runtimes differ in what a listener does when descriptors run out",
+  "listener's end":
+    "older runtimes tell that a listener has died only when its connections have ended",
   "telemetry": "some runtimes that executables are made of fail to start with OTEL_DENO",
 } as const;
 
