@@ -205,7 +205,9 @@ export class SpoolDatabase {
 
   #readLog(): void {
     const { log, checkpointed } = this.read(() => this.#logState.get()) as Record<string, number>;
-    this.#walBytes = log === checkpointed ? 0 : Math.max(0, log! * PAGE_BYTES);
+    // Where an I/O error met the change to WAL, SQLite says "wal" and goes on without one.
+    if (log! < 0) throw this.#failure = withoutLog();
+    this.#walBytes = log === checkpointed ? 0 : log! * PAGE_BYTES;
   }
 
   #setSyncLevel(level: "FULL" | "NORMAL"): void {
@@ -234,6 +236,10 @@ export class SpoolDatabase {
     this.#failure = new StorageError("failed", describe(fault, message), { cause: error });
     return this.#failure;
   }
+}
+
+function withoutLog(): StorageError {
+  return new StorageError("failed", "Cannot write to the spool: SQLite keeps no write-ahead log");
 }
 
 function describe(fault: DatabaseFault, message: string): string {

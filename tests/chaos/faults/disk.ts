@@ -12,6 +12,8 @@ const MIB = 1024 * 1024;
 const DISK_MEBIBYTES = 64;
 const RESUME_MS = 10_000;
 const SYNCED = 100;
+/** Calls of one thread until it listens on a new folder. */
+const STARTING_SYNCS = 8;
 /** What holds packets, among the files of a data folder. */
 const DATABASE = /\.(db|sqlite)(-wal|-journal)?>/;
 const ANSWER_202 = "HTTP/1.1 202";
@@ -57,6 +59,12 @@ function drawCall({ seed, random, isFull }: Trial, count: number): number {
 /** The N-th fsync fails: its group gets no 202, the process ends by itself, and replays. */
 async function runSyncFault(trial: Trial): Promise<Finding> {
   const at = drawCall(trial, 50);
+  return await runInjected(trial, { calls: "fsync,fdatasync", error: "EIO", at });
+}
+
+/** One of the first fsyncs fails, by which the database and its log come to be. */
+async function runStartSyncFault(trial: Trial): Promise<Finding> {
+  const at = 1 + trial.seed % STARTING_SYNCS;
   return await runInjected(trial, { calls: "fsync,fdatasync", error: "EIO", at });
 }
 
@@ -221,6 +229,12 @@ async function readFolder(path: string): Promise<[name: string, bytes: Uint8Arra
 export const DISK_FAULTS: readonly Fault[] = [
   { name: "sync-order", needs: ["disk", "strace"], runs: { some: 1, all: 1 }, run: runOrder },
   { name: "fsync-eio", needs: ["disk", "strace"], runs: { some: 3, all: 50 }, run: runSyncFault },
+  {
+    name: "fsync-eio-at-start",
+    needs: ["disk", "strace"],
+    runs: { some: 8, all: 16 },
+    run: runStartSyncFault,
+  },
   {
     name: "write-enospc",
     needs: ["disk", "strace"],
