@@ -25,6 +25,10 @@ const MAX_ADMIN_BODY_BYTES = 1024 * 1024;
 /** Orders have memory of their own: they must get through while the queue is full. */
 const ADMIN_BODIES_BYTES = 16 * MAX_ADMIN_BODY_BYTES;
 const MAX_PAGE = 1000;
+/** Far more than there will ever be, and exact as a number. */
+const MAX_OFFSET = 999_999_999_999_999;
+/** Ids that an answer names as not found; it tells the number of all. */
+const MAX_NOT_FOUND = 100;
 
 export interface AdminDoors {
   readonly registry: Registry;
@@ -110,7 +114,7 @@ function addAnalyzerRoutes(app: Hono, { registry, readOrder }: OrderDoors): void
 
 function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void {
   app.get("/api/v1/dead-letters", (context) => {
-    const offset = readWhole(context, "offset", { fallback: 0, max: Number.MAX_SAFE_INTEGER });
+    const offset = readWhole(context, "offset", { fallback: 0, max: MAX_OFFSET });
     const limit = readWhole(context, "limit", { fallback: 100, max: MAX_PAGE });
     return sendJson({
       total: queue.deadLetters.size,
@@ -127,12 +131,14 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
     });
   });
   app.post("/api/v1/dead-letters/replay", async (context) => {
-    const replayed = await queue.replay(parseSelection(await readOrder(context)));
-    return sendJson({ status: "replayed", replayed });
+    const selection = parseSelection(await readOrder(context));
+    const { packets, notFound } = await carryOut(selection, (part) => queue.replay(part));
+    return sendJson({ status: "replayed", replayed: packets, ...notFound });
   });
   app.delete("/api/v1/dead-letters", async (context) => {
-    const deleted = await queue.deleteDead(parseSelection(await readOrder(context)));
-    return sendJson({ status: "deleted", deleted });
+    const selection = parseSelection(await readOrder(context));
+    const { packets, notFound } = await carryOut(selection, (part) => queue.deleteDead(part));
+    return sendJson({ status: "deleted", deleted: packets, ...notFound });
   });
   app.delete("/api/v1/dead-letters/:id", async (context) => {
     refuseCrossOrigin(context);
@@ -141,6 +147,24 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
     if (deleted === 0) throw noDeadLetter(id);
     return sendJson({ status: "deleted", deleted });
   });
+}
+
+/** Carries out an order; one by ids id by id, so as to know which of them it has not found. */
+async function carryOut(
+  selection: Selection,
+  act: (part: Selection) => number | Promise<number>,
+): Promise<{ packets: number; notFound: Record<string, unknown> }> {
+  const { ids, ...rest } = selection;
+  if (!ids) return { packets: await act(selection), notFound: {} };
+  const missing: string[] = [];
+  let packets = 0;
+  for (const id of new Set(ids)) {
+    const found = await act({ ...rest, ids: [id] });
+    packets += found;
+    if (found === 0) missing.push(id);
+  }
+  const notFound = { not_found: missing.slice(0, MAX_NOT_FOUND), not_found_count: missing.length };
+  return { packets, notFound };
 }
 
 function viewDeadLetter(letter: DeadLetterInfo): Record<string, unknown> {
@@ -226,6 +250,9 @@ function parseSelection(value: unknown): Selection {
     throw invalid('say which: "all": true, "ids": ["…"] or "reason": "…"');
   }
   if (all !== undefined && all !== true) throw invalid("all must be true or absent");
+  if (all && (ids !== undefined || reason !== undefined)) {
+    throw invalid('"all": true stands alone: leave it out, or leave out "ids" and "reason"');
+  }
   if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => typeof id === "string"))) {
     throw invalid("ids must be an array of packet ids");
   }
@@ -247,7 +274,7 @@ function readWhole(
   if (text === undefined) return fallback;
   const value = Number(text);
   if (!/^\d{1,15}$/.test(text) || value > max) {
-    throw new ApiError("INVALID_QUERY", `${name} must be a whole number, at most ${max}`);
+    throw new ApiError("INVALID_QUERY", `${name} must be a whole number from 0 to ${max}`);
   }
   return value;
 }

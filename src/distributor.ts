@@ -31,6 +31,7 @@ import { Commons } from "./threads/commons.ts";
 import { Threads } from "./threads/threads.ts";
 import { Tracing } from "./tracing.ts";
 import { VERSION } from "./version.ts";
+import { listWarnings } from "./warnings.ts";
 import { Lanes, runWorkers } from "./worker.ts";
 
 /** After the drain, the workers have this long to notice. */
@@ -171,7 +172,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       metrics,
       clock,
       unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
-      warnings: () => warningsOf(queue, spool),
+      warnings: () => listWarnings({ queue, spool, analyzers: registry.glances() }),
     },
     observation,
     log,
@@ -229,15 +230,6 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     await queue.finish();
     return restOf(queue);
   }
-}
-
-/** What nobody can see to but an operator. */
-function warningsOf(queue: PacketQueue, spool: Spool | undefined): string[] {
-  const { setAside = [], lost = { packets: 0 } } = spool ?? {};
-  const warnings = setAside.map((file) => `a damaged spool was set aside: ${file}`);
-  if (lost.packets > 0) warnings.push(`${lost.packets} damaged packets were put aside`);
-  if (queue.manyDeadLetters) warnings.push(queue.manyDeadLetters);
-  return warnings;
 }
 
 /** Resolves when a promise has settled, or after a second: the end must not hang on a bug. */

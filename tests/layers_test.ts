@@ -75,7 +75,7 @@ const RANKS: readonly Rank[] = [
   { files: ["config", "delivery", "probe", "registry", "server", "spool_command"] },
   { files: ["lane", "roster", "worker"], together: () => true },
   // The routes: live objects are handed in.
-  { files: ["admin", "ingest", "metrics", "metrics_text"], upTo: 1 },
+  { files: ["admin", "ingest", "metrics", "metrics_text", "warnings"], upTo: 1 },
   // What operators watch by: its own parts, with live objects handed in.
   {
     files: ["observation", "dashboard/page", "dashboard/snapshot", "dashboard/stream"],

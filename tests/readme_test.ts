@@ -3,9 +3,14 @@ import denoConfig from "../deno.json" with { type: "json" };
 import { OPTIONS } from "../src/config.ts";
 import { DEFAULT_HEALTH } from "../src/health.ts";
 import { ERROR_CODES, statusOf } from "../src/errors.ts";
-import { flagName } from "../src/flags.ts";
+import { flagName, parseValue } from "../src/flags.ts";
+import { pathsIn } from "../src/queue/data_folder.ts";
+import { nextStep } from "../src/retry.ts";
+import { openSpool, TempFolder } from "./support/spools.ts";
 
 const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
+/** Without line breaks, which say nothing. */
+const PROSE = README.replaceAll(/\s+/g, " ");
 const ROOT = new URL("../", import.meta.url);
 
 Deno.test("README has a row for each option, with its default", () => {
@@ -52,4 +57,62 @@ Deno.test("README gives the health defaults that are in the code", () => {
       } s`,
     ]
   ) assert(README.includes(phrase), phrase);
+});
+
+/** The longest that a packet which every attempt fails is kept waiting, in seconds. */
+function longestBackOff(maxRetries: number): number {
+  const policy = {
+    maxRetries,
+    intervalMs: parseValue(OPTIONS.retryInterval, "200ms", "") as number,
+  };
+  const outcome = { kind: "retriable", failure: "http_5xx", detail: "HTTP 500" } as const;
+  const about = { policy, random: () => 1, isNew: true, isLast: true, isAlone: true };
+  let totalMs = 0;
+  for (let attempts = 0;;) {
+    const step = nextStep(outcome, { attempts, rejections: 0 }, about);
+    if (step.kind === "give_up") return totalMs / 1000;
+    totalMs += step.delayMs;
+    attempts = step.attempts;
+  }
+}
+
+Deno.test("README says how long retries hold out against 5xx", () => {
+  const { maxRetries, retryInterval } = OPTIONS;
+  const seconds = longestBackOff(Number(maxRetries.default));
+  for (
+    const phrase of [
+      `\`--max-retries ${maxRetries.default}\` and \`--retry-interval ${retryInterval.default}\``,
+      `${seconds / 2} s on average and ${seconds} s at most`,
+      `\`--max-retries 100\` lasts ${Math.round(longestBackOff(100) / 2 / 60)} minutes on average`,
+    ]
+  ) assert(PROSE.includes(phrase), phrase);
+});
+
+Deno.test("README says what the units of sizes are", () => {
+  for (const size of ["5MB", "5MiB"]) {
+    const bytes = parseValue(OPTIONS.queueBytes, size, "") as number;
+    const shown = bytes.toLocaleString("en-US");
+    const found = new RegExp(`\`${size}\` (?:is )?${shown}\\b`).test(PROSE);
+    assert(found, `${size} is ${shown}`);
+  }
+});
+
+Deno.test("README starts the distributor on another folder with the task's other permissions", () => {
+  const task = denoConfig.tasks.start.command.replace("$DENO_PROFILE ", "");
+  const elsewhere = task.replace("--allow-write=data,config", "--allow-write=/srv/spool");
+  assert(README.includes(`\n${elsewhere} --data-dir /srv/spool\n`), elsewhere);
+  const denow = Deno.readTextFileSync(new URL("denow", ROOT));
+  const [, profile] = /^npm_only="(.*)"$/m.exec(denow)!;
+  assert(README.includes(`\n${profile}\n`), profile);
+});
+
+Deno.test("README tells of the files in a data folder", () => {
+  const { database, wal, ballast, lock } = pathsIn("data");
+  for (const path of [database, wal, ballast, lock]) {
+    assert(README.includes(`\`${path.slice("data/".length)}\``), path);
+  }
+  using folder = new TempFolder();
+  openSpool(folder.path).close();
+  const { size } = Deno.statSync(pathsIn(folder.path).ballast);
+  assert(README.includes(`\`spool.ballast\`            | ${size / 2 ** 20} MiB of nothing`));
 });

@@ -153,13 +153,22 @@ export function inUse(path: string): StorageError {
 /** The refusal of a folder that does not serve, with the system's reason. */
 export function unusable(path: string, error: unknown): StorageError {
   if (error instanceof StorageError) return error;
-  const { message } = error as Error;
   return new StorageError(
     "unusable",
-    `Cannot use data folder ${JSON.stringify(path)}: ${message.split("\n", 1)[0]}; ` +
-      "make it a folder that this user may write to, or choose another with --data-dir",
+    `Cannot use data folder ${JSON.stringify(path)}: ${whyUnusable(path, error as Error)}`,
     { cause: error },
   );
+}
+
+/** The user may well have all rights there, and Deno's own words say nothing of a task. */
+function whyUnusable(path: string, error: Error): string {
+  if (error instanceof Deno.errors.NotCapable) {
+    return "Deno's permissions do not let this program read and write there; choose a folder " +
+      "inside data with --data-dir, or make data a symbolic link; from source, main.ts also runs " +
+      `with permissions of your own, such as --allow-write=${JSON.stringify(path)}`;
+  }
+  return `${error.message.split("\n", 1)[0]}; ` +
+    "make it a folder that this user may write to, or choose another with --data-dir";
 }
 
 /** A fault of opening, in one line with what to do; a bug stays as it is. */

@@ -43,9 +43,13 @@ Deno.test("dead letters are listed oldest first, in pages", async () => {
   assertEquals(new Set(pages), new Set(Array.from({ length: 25 }, (_, i) => `bad-${i}`)));
   assertEquals(pages.length, 25);
   assertEquals((await system.call("GET", `${PATH}?limit=0`)).json.dead_letters, []);
-  for (const query of ["limit=1001", "limit=x", "offset=-1", "offset=1.5", "limit="]) {
+  const queries = ["limit=1001", "limit=-1", "limit=x", "offset=-1", "offset=1.5", "limit="];
+  for (const query of queries) {
     const { status, json } = await system.call("GET", `${PATH}?${query}`);
     assertEquals([status, json.code], [400, "INVALID_QUERY"], query);
+    const [name] = query.split("=");
+    const most = name === "limit" ? "1000" : "999999999999999";
+    assertEquals(json.detail, `${name} must be a whole number from 0 to ${most}`);
   }
   await system.conservation();
 });
@@ -66,10 +70,13 @@ Deno.test("replayed dead letters are delivered once they are cured", async () =>
   await using system = await startPoisoned(20);
   await system.fleet.get("analyzer1").faults.clear();
   const some = await system.call("POST", `${PATH}/replay`, { ids: ["bad-1", "bad-2", "nobody"] });
-  assertEquals(some, { status: 200, json: { status: "replayed", replayed: 2 } });
+  assertEquals(some, {
+    status: 200,
+    json: { status: "replayed", replayed: 2, not_found: ["nobody"], not_found_count: 1 },
+  });
   await system.settles();
   const rest = await system.call("POST", `${PATH}/replay`, { reason: "rejected" });
-  assertEquals(rest.json.replayed, 18);
+  assertEquals(rest.json, { status: "replayed", replayed: 18 });
   const none = await system.call("POST", `${PATH}/replay`, { all: true });
   assertEquals(none.json.replayed, 0);
   await system.conservation();
@@ -101,6 +108,58 @@ Deno.test("deleted dead letters are gone and still in the books", async () => {
   await system.conservation({ deleted: Array.from({ length: 10 }, (_, i) => `bad-${i}`) });
 });
 
+Deno.test("5xx of the only analyzer makes dead letters in seconds, /readyz tells, a replay cures", async () => {
+  await using system = await startSystem({ weights: [1] });
+  const { faults } = system.fleet.get("analyzer1");
+  const warnings = async () => {
+    const { status, json } = await system.call("GET", "/readyz");
+    assertEquals([status, json.status], [200, "ready"]);
+    return json.warnings;
+  };
+  assertEquals(await warnings(), undefined);
+  await faults.set({ errorRate: 1, errorCode: 500 });
+  await system.agent.sendAll(Array.from({ length: 10 }, (_, i) => makePacket(`lost-${i}`)));
+  // With default retries the back-off is 6.2 s at most.
+  await system.settles(8000);
+  const { json } = await system.call("GET", PATH);
+  for (const { reason, attempts } of json.dead_letters) {
+    assertEquals([reason, attempts], ["retries_exhausted", 6]);
+  }
+  assertEquals(await warnings(), [
+    "dead letters: 10; GET /api/v1/dead-letters says why, replay or delete them",
+  ]);
+
+  await system.call("PATCH", "/api/v1/analyzers/analyzer1", { paused: true });
+  await system.call("POST", `${PATH}/replay`, { reason: "retries_exhausted" });
+  assertEquals(await warnings(), [
+    "no analyzer is eligible: all are paused; packets that wait: 10",
+  ]);
+  await faults.clear();
+  await system.call("PATCH", "/api/v1/analyzers/analyzer1", { paused: false });
+  await system.conservation();
+  assertEquals(await system.deadIds(), []);
+});
+
+Deno.test("an order by ids tells which it has not found, a hundred by name", async () => {
+  await using system = await startPoisoned(4);
+  const missing = Array.from({ length: 150 }, (_, i) => `none-${i}`);
+  const named = missing.slice(0, 100);
+  const orders: [method: string, path: string, body: unknown, found: number, named: string[]][] = [
+    ["DELETE", PATH, { ids: ["bad-0", ...missing, "bad-0", "bad-1"] }, 2, named],
+    ["DELETE", PATH, { ids: ["bad-0"] }, 0, ["bad-0"]],
+    ["DELETE", PATH, { ids: ["bad-2"], reason: "retries_exhausted" }, 0, ["bad-2"]],
+    ["POST", `${PATH}/replay`, { ids: ["bad-2", "bad-1", "bad-3"] }, 2, ["bad-1"]],
+    ["POST", `${PATH}/replay`, { ids: [] }, 0, []],
+  ];
+  for (const [method, path, body, found, not_found] of orders) {
+    const { status, json } = await system.call(method, path, body);
+    assertEquals([status, json.deleted ?? json.replayed], [200, found], JSON.stringify(body));
+    assertEquals(json.not_found, not_found);
+    assertEquals(json.not_found_count, not_found === named ? 150 : not_found.length);
+  }
+  await system.conservation({ deleted: ["bad-0", "bad-1"] });
+});
+
 Deno.test("an order about dead letters must say which", async () => {
   await using system = await startPoisoned(1);
   const rows: [body: unknown, word: string][] = [
@@ -111,6 +170,8 @@ Deno.test("an order about dead letters must say which", async () => {
     [{ ids: [7] }, "ids"],
     [{ reason: "boredom" }, "reason"],
     [{ id: "bad-0" }, "id"],
+    [{ all: true, ids: ["bad-0"] }, '"all": true stands alone'],
+    [{ all: true, reason: "rejected" }, '"all": true stands alone'],
   ];
   for (const [body, word] of rows) {
     for (const [method, path] of [["POST", `${PATH}/replay`], ["DELETE", PATH]] as const) {

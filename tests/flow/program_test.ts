@@ -126,6 +126,38 @@ Deno.test("faults of environment and config file are one line on stderr and exit
   }
 });
 
+Deno.test("a data folder outside Deno's permissions is one line that says what to do", async () => {
+  const folder = "/nowhere/distributor";
+  const { code, stdout, stderr } = await run("distributor", ["--data-dir", folder]);
+  assertEquals([code, stdout, stderr.length], [1, "", 1], stderr.join("\n"));
+  const words = [
+    "Deno's permissions",
+    `"${folder}"`,
+    "inside data with --data-dir",
+    "symbolic link",
+  ];
+  for (const word of words) assertStringIncludes(stderr[0]!, word);
+  assertStringIncludes(stderr[0]!, `--allow-write="${folder}"`);
+});
+
+Deno.test({
+  name: "a data folder may be a symbolic link to one that the permissions do not name",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    using link = new TestFolder();
+    const target = await Deno.makeTempDir();
+    const root = new URL("../../", import.meta.url);
+    await Deno.mkdir(new URL("data", root), { recursive: true });
+    await Deno.symlink(target, new URL(link.path, root));
+    const { program } = await startDistributorProgram([link.flag]);
+    await using _program = program;
+    await Deno.stat(`${target}/spool.db`);
+    program.signal("SIGTERM");
+    assertEquals((await program.exits()).code, 0);
+    await Deno.remove(target, { recursive: true });
+  },
+});
+
 Deno.test("an address in use is one line on stderr and exit code 1", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;

@@ -138,8 +138,9 @@ Deno.test("a damaged spool is set aside, which the log and /readyz say, and the 
   await using _program = program;
   const ready = await call("GET", `${url}/readyz`);
   assertEquals(ready.status, "ready");
-  assertEquals(ready.warnings.length, 1);
+  assertEquals(ready.warnings.length, 2);
   assert(ready.warnings[0].includes("set aside"), ready.warnings[0]);
+  assert(ready.warnings[1].includes("no analyzer is registered"), ready.warnings[1]);
   assert(program.events().some(({ event }) => event.includes("set aside")));
   const agent = new Agent(url);
   await agent.sendAll([makePacket("fresh")]);

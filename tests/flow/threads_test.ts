@@ -25,6 +25,8 @@ function request(line: string, { headers = "", body = "" } = {}): string {
 
 const JSON_TYPE = "Content-Type: application/json\r\n";
 const TABLE: Record<string, string> = {
+  // Before any packet: it tells how many wait.
+  "readiness": request("GET /readyz HTTP/1.1"),
   "a packet": request(POST_LOGS, { headers: JSON_TYPE, body: PACKET }),
   "a packet by another spelling of the path": request("POST /api/v1/lo%67s HTTP/1.1", {
     headers: JSON_TYPE,
@@ -59,7 +61,6 @@ const TABLE: Record<string, string> = {
   "health": request("GET /health HTTP/1.1"),
   "health, compressed": request("GET /health HTTP/1.1", { headers: "Accept-Encoding: gzip\r\n" }),
   "health, its head": request("HEAD /health HTTP/1.1"),
-  "readiness": request("GET /readyz HTTP/1.1"),
   "analyzers": request("GET /api/v1/analyzers HTTP/1.1"),
   "an unknown analyzer": request("GET /api/v1/analyzers/x HTTP/1.1"),
   "a bad analyzer": request("POST /api/v1/analyzers HTTP/1.1", { headers: JSON_TYPE, body: "{}" }),
