@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import denoConfig from "../deno.json" with { type: "json" };
+import { STUCK_MS } from "../src/drain.ts";
 import { OPTIONS } from "../src/config.ts";
 import { DEFAULT_HEALTH } from "../src/health.ts";
 import { ERROR_CODES, statusOf } from "../src/errors.ts";
@@ -52,4 +53,20 @@ Deno.test("README gives the health defaults that are in the code", () => {
       } s`,
     ]
   ) assert(README.includes(phrase), phrase);
+});
+
+Deno.test("README says when a drain from disk ends early, as the code has it", () => {
+  const text = README.replaceAll("\n", " ");
+  assert(text.includes(`no analyzer has been available for ${STUCK_MS / 1000} s`));
+});
+
+Deno.test("README names the log's events of analyzers, which the code writes", () => {
+  const [, words, sources] =
+    /`analyzer (registered.+?)` are changes, with their `source`: `(.+?)`\./s.exec(README) ?? [];
+  const code = ["roster", "registry"].map((file) =>
+    Deno.readTextFileSync(new URL(`src/${file}.ts`, ROOT))
+  ).join("");
+  for (const word of words!.match(/[a-z]{4,}/g)!) assert(code.includes(`"analyzer ${word}"`), word);
+  for (const source of sources!.split(/`\s+or\s+`/)) assert(code.includes(`"${source}"`), source);
+  assert(README.includes("`analyzers restored`") && code.includes('"analyzers restored"'));
 });
