@@ -5,6 +5,7 @@ import { OPTIONS } from "../src/config.ts";
 import { DEFAULT_HEALTH } from "../src/health.ts";
 import { ERROR_CODES, statusOf } from "../src/errors.ts";
 import { flagName } from "../src/flags.ts";
+import { WINDOW_SECONDS } from "../src/window.ts";
 
 const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
 const ROOT = new URL("../", import.meta.url);
@@ -69,4 +70,12 @@ Deno.test("README names the log's events of analyzers, which the code writes", (
   for (const word of words!.match(/[a-z]{4,}/g)!) assert(code.includes(`"analyzer ${word}"`), word);
   for (const source of sources!.split(/`\s+or\s+`/)) assert(code.includes(`"${source}"`), source);
   assert(README.includes("`analyzers restored`") && code.includes('"analyzers restored"'));
+});
+
+Deno.test("README gives the time that shares are over, in the terminal and on the page", () => {
+  const series = Deno.readTextFileSync(new URL("src/dashboard/client/series.js", ROOT));
+  const [, pageSeconds] = /SHARE_SECONDS = (\d+)/.exec(series) ?? [];
+  const text = README.replaceAll("\n", " ");
+  assert(text.includes(`Its actual shares are over the last ${WINDOW_SECONDS} s,`));
+  assert(text.includes(`the page's, over ${pageSeconds} s,`));
 });
