@@ -9,7 +9,7 @@ import { COMMAND_OPTIONS, type Config, describeConfig, OPTIONS, readConfig } fro
 import { type Distributor, type Rest, startDistributor } from "./src/distributor.ts";
 import { UsageError } from "./src/errors.ts";
 import { armFailpoint } from "./src/failpoint.ts";
-import { describeFlags } from "./src/flags.ts";
+import { describeFlags, parseValue } from "./src/flags.ts";
 import { createLog, type Log } from "./src/log.ts";
 import { probe } from "./src/probe.ts";
 import { StorageError } from "./src/queue/storage_error.ts";
@@ -19,6 +19,8 @@ import { runSpoolCommand } from "./src/spool_command.ts";
 import { terminal } from "./src/top/terminal.ts";
 import { watchTop } from "./src/top/watch.ts";
 import { describeVersion, VERSION } from "./src/version.ts";
+
+type Address = Config["options"]["httpAddr"];
 
 const USAGE = `distributor: shares log packets among analyzers by weight
 
@@ -87,9 +89,8 @@ function writeToStdout(bytes: Uint8Array): void {
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
 }
 
-/** Where a distributor with this configuration can be reached from here. */
-function originOf(config: Config): string {
-  const { hostname, port } = config.options.httpAddr;
+/** Where a distributor that listens there can be reached from here. */
+function originOf({ hostname, port }: Address): string {
   const everywhere = hostname === "0.0.0.0" || hostname === "::";
   const url = new URL("http://localhost");
   if (!everywhere) url.hostname = hostname.includes(":") ? `[${hostname}]` : hostname;
@@ -99,7 +100,7 @@ function originOf(config: Config): string {
 
 /** Asks a distributor with the same address whether it lives: 0 if so, else 1 and a line. */
 async function checkHealth(config: Config): Promise<void> {
-  const origin = originOf(config);
+  const origin = originOf(config.options.httpAddr);
   const verdict = await probe(origin, {
     timeoutMs: config.options.healthCheckTimeout,
     clock: systemClock,
@@ -111,20 +112,23 @@ async function checkHealth(config: Config): Promise<void> {
 
 /** Shows a distributor at work: the one at the URL, else that with the same address. */
 async function showTop(config: Config): Promise<void> {
+  const source = orExit(() => sourceOf(config));
   try {
-    await watchTop({ ...terminal(), source: sourceOf(config), clock: systemClock });
+    await watchTop({ ...terminal(), source, clock: systemClock });
   } catch (error) {
     console.error(`distributor: ${(error as Error).message}`);
     Deno.exit(1);
   }
 }
 
+/** @throws {UsageError} */
 function sourceOf(config: Config): string {
   const written = config.words[1];
-  if (written === undefined) return originOf(config);
-  const text = written.includes("://") ? written : `http://${written}`;
-  if (!URL.canParse(text)) throw new Error(`Not a URL: ${JSON.stringify(written)}`);
-  return new URL(text).origin;
+  if (written === undefined) return originOf(config.options.httpAddr);
+  const allowed = "a URL such as http://localhost:8080, or host:port";
+  const kind = written.includes("://") ? "url" : "address";
+  const value = parseValue({ kind, allowed, help: "" }, written, "top");
+  return typeof value === "string" ? new URL(value).origin : originOf(value as Address);
 }
 
 function start(config: Config, log: Log): Distributor {

@@ -11,6 +11,7 @@ import { createApp } from "./app.ts";
 import { type Clock, type LoopClock, sleep } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createDelivery } from "./delivery.ts";
+import { deliverRest } from "./drain.ts";
 import { DEFAULT_HEALTH } from "./health.ts";
 import { maxLoad } from "./lane.ts";
 import { Instruments } from "./instruments.ts";
@@ -217,7 +218,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     isOpen = false;
     commons?.shut();
     queue.releaseDelayed(options.drainTimeout);
-    await queue.idle(options.drainTimeout);
+    await deliverRest(options.drainTimeout, { queue, registry, clock, log });
     isStopped = true;
     prober.stop();
     queue.close();

@@ -29,6 +29,14 @@ const RAMP_TICK_MS = 1000;
 /** Of those that are not paused or down, the part that may be out for its answers. */
 const MAX_SERVER_EJECTED = 0.5;
 
+/** Who has asked for a change: for the log. */
+export type Source = "api" | "config file";
+
+/** An analyzer as it was left before a restart. */
+export interface RestoredAnalyzer extends AnalyzerConfig {
+  readonly paused: boolean;
+}
+
 export interface RegistryOptions {
   readonly health: HealthOptions;
   /** Packets one analyzer may be drawn for and not have settled. */
@@ -49,7 +57,8 @@ export class Registry {
   #cancelRamp: Cancel | undefined;
   readonly #restTimers = new Set<Cancel>();
   #closed = false;
-  #isAnyAvailable = false;
+  /** At the start nobody has been missed yet. */
+  #isAnyAvailable = true;
 
   constructor(options: RegistryOptions, doors: { clock: Clock; random: Random; log: Log }) {
     this.#options = options;
@@ -67,6 +76,11 @@ export class Registry {
     return this.#analyzers.size;
   }
 
+  /** Whether anything may be sent to any of them at all. */
+  get isAnyAvailable(): boolean {
+    return this.#analyzers.values().some(({ available }) => available);
+  }
+
   get(id: string): Analyzer | undefined {
     return this.#analyzers.get(id);
   }
@@ -81,37 +95,51 @@ export class Registry {
     this.#changeListeners.push(listener);
   }
 
+  /** Takes in the analyzers of before a restart: for them nothing changes, nor is it told. */
+  restore(analyzers: readonly RestoredAnalyzer[]): void {
+    for (const analyzer of analyzers) this.#add(analyzer);
+    if (analyzers.length > 0) this.#tellAvailability();
+  }
+
   /** Registers an analyzer, or updates the one of that id. Eligible at once. */
-  put(config: AnalyzerConfig): "created" | "updated" {
+  put(
+    config: AnalyzerConfig,
+    { source = "api" }: { source?: Source } = {},
+  ): "created" | "updated" {
     const known = this.#analyzers.get(config.id);
     if (known) {
-      if (known.url !== config.url) this.#replace(known, config);
-      else this.update(known, { weight: config.weight });
+      if (known.url !== config.url) this.#replace(known, { config, source });
+      else this.update(known, { weight: config.weight, source });
       return "updated";
     }
+    this.#log.info("analyzer registered", { ...config, source });
     this.#add(config);
-    this.#log.info("analyzer registered", { ...config });
+    this.#tellAvailability();
     return "created";
   }
 
   /** Changes weight or pause; takes effect on the next draw. */
-  update(analyzer: Analyzer, change: { weight?: number; paused?: boolean }): void {
-    const { weight = analyzer.weight, paused = analyzer.paused } = change;
+  update(
+    analyzer: Analyzer,
+    change: { weight?: number; paused?: boolean; source?: Source },
+  ): void {
+    const { weight = analyzer.weight, paused = analyzer.paused, source = "api" } = change;
     if (weight === analyzer.weight && paused === analyzer.paused) return;
     analyzer.weight = weight;
     analyzer.paused = paused;
-    this.#log.info("analyzer updated", { id: analyzer.id, weight, paused });
+    this.#log.info("analyzer updated", { id: analyzer.id, weight, paused, source });
     this.#renew(analyzer);
     if (paused) this.#withdraw(analyzer);
     this.#changed(analyzer);
   }
 
   /** Removes an analyzer; what is in flight to it is still settled. False when unknown. */
-  remove(id: string): boolean {
+  remove(id: string, { source = "api" }: { source?: Source } = {}): boolean {
     const analyzer = this.#analyzers.get(id);
     if (!analyzer) return false;
+    this.#log.info("analyzer removed", { id, source });
     this.#drop(analyzer);
-    this.#log.info("analyzer removed", { id });
+    this.#tellAvailability();
     return true;
   }
 
@@ -248,17 +276,17 @@ export class Registry {
     this.#tellAvailability();
   }
 
-  #add(config: AnalyzerConfig, record = new AnalyzerRecord()): Analyzer {
+  #add(config: AnalyzerConfig & { paused?: boolean }, record = new AnalyzerRecord()): void {
     const free = this.#byEntry.indexOf(undefined);
     const entry = free < 0 ? this.#byEntry.length : free;
     const nowMs = this.#clock.monotonicMs();
     const health = new Health(this.#options.health, { random: this.#random, nowMs });
     const analyzer = new Analyzer(config, { entry, health, record });
+    analyzer.paused = config.paused ?? false;
     this.#byEntry[entry] = analyzer;
     this.#analyzers.set(config.id, analyzer);
     this.#renew(analyzer);
-    this.#changed(analyzer);
-    return analyzer;
+    this.#notify(analyzer);
   }
 
   #drop(analyzer: Analyzer): void {
@@ -267,15 +295,19 @@ export class Registry {
     this.#renew(analyzer);
     this.#byEntry[analyzer.entry] = undefined;
     this.#withdraw(analyzer);
-    this.#changed(analyzer);
+    this.#notify(analyzer);
   }
 
   /** Another URL is another server: it starts with a clean health, and keeps its record. */
-  #replace(known: Analyzer, config: AnalyzerConfig): void {
+  #replace(
+    known: Analyzer,
+    { config, source }: { config: AnalyzerConfig; source: Source },
+  ): void {
+    const { id, url } = config;
+    this.#log.info("analyzer moved", { id, from: known.url, to: url, source });
     this.#drop(known);
-    const analyzer = this.#add(config, known.record);
-    if (known.paused) this.update(analyzer, { paused: true });
-    this.#log.info("analyzer moved", { id: config.id, from: known.url, to: config.url });
+    this.#add({ ...config, paused: known.paused }, known.record);
+    this.#tellAvailability();
   }
 
   #moved(analyzer: Analyzer, transition: Transition | undefined): void {
@@ -317,15 +349,19 @@ export class Registry {
 
   #changed(analyzer: Analyzer): void {
     this.#tellAvailability();
+    this.#notify(analyzer);
+  }
+
+  #notify(analyzer: Analyzer): void {
     for (const listener of this.#changeListeners) listener(analyzer);
   }
 
   /** Says once when nobody is left, and once when somebody is there again. */
   #tellAvailability(): void {
-    const isAny = [...this.#analyzers.values()].some(({ available }) => available);
+    const isAny = this.isAnyAvailable;
     if (isAny === this.#isAnyAvailable || this.#closed) return;
     this.#isAnyAvailable = isAny;
-    if (isAny) this.#log.info("an analyzer is available");
+    if (isAny) this.#log.info("an analyzer is available again");
     else this.#log.warn("no analyzer is available: packets wait");
   }
 

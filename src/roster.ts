@@ -80,18 +80,27 @@ export class Roster {
       if (!analyzer) continue;
       const paused = (entry as RosterEntry).paused === true;
       this.#written.set(analyzer.id, { ...analyzer, paused });
-      this.#registry.put(analyzer);
-      if (paused) this.#registry.update(this.#registry.get(analyzer.id)!, { paused });
     }
+    const entries = [...this.#written.values()];
+    if (entries.length === 0) return;
+    const paused = entries.filter((entry) => entry.paused).length;
+    this.#options.log.info("analyzers restored", {
+      source: "disk",
+      analyzers: entries.length,
+      paused,
+    });
+    this.#registry.restore(entries);
   }
 
   /** Takes over what the config file says otherwise than before. */
   takeOver(file: readonly AnalyzerConfig[]): void {
+    const source = "config file";
     for (const { id } of this.#file) {
-      if (!file.some((analyzer) => analyzer.id === id)) this.#registry.remove(id);
+      if (!file.some((analyzer) => analyzer.id === id)) this.#registry.remove(id, { source });
     }
     for (const analyzer of file) {
-      if (!this.#file.some((before) => isSame(before, analyzer))) this.#registry.put(analyzer);
+      const isKnown = this.#file.some((before) => isSame(before, analyzer));
+      if (!isKnown) this.#registry.put(analyzer, { source });
     }
     const isNews = JSON.stringify(file) !== JSON.stringify(this.#file);
     this.#file = file;

@@ -323,6 +323,20 @@ test("passes npm's registry on to Deno", async () => {
   assertEquals((await sandbox.run([], { env: both })).lines, ["http://127.0.0.1:2/"]);
 });
 
+test("keeps colours out of what is no terminal, unless they are chosen", async () => {
+  const deno = '[ "$1" = -V ] && { echo "deno 2.9.6"; exit; }; echo "[${NO_COLOR-unset}]"';
+  await using sandbox = await Sandbox.create({ deno });
+  const rows: [env: Record<string, string>, expected: string][] = [
+    [{}, "[1]"],
+    [{ NO_COLOR: "" }, "[]"],
+    [{ FORCE_COLOR: "1" }, "[unset]"],
+  ];
+  for (const [chosen, expected] of rows) {
+    const { lines } = await sandbox.run([], { env: { DENO_PROFILE: "", ...chosen } });
+    assertEquals(lines, [expected]);
+  }
+});
+
 test("is executable", async () => {
   const { mode } = await Deno.stat(DENOW);
   assert((mode! & 0o111) === 0o111);

@@ -19,7 +19,7 @@ const RANKS: readonly Rank[] = [
   {
     files: [
       ...["body", "channel", "clock", "errors", "exposition", "failpoint", "fast_scanner", "flags"],
-      ...["front", "heap", "histogram", "instruments", "process_usage", "timing"],
+      ...["discard", "front", "heap", "histogram", "instruments", "process_usage", "timing"],
       ...[
         "http_answer",
         "http_client",
@@ -73,7 +73,7 @@ const RANKS: readonly Rank[] = [
     together: (file) => file.startsWith("queue/"),
   },
   { files: ["config", "delivery", "probe", "registry", "server", "spool_command"] },
-  { files: ["lane", "roster", "worker"], together: () => true },
+  { files: ["drain", "lane", "roster", "worker"], together: () => true },
   // The routes: live objects are handed in.
   { files: ["admin", "ingest", "metrics", "metrics_text", "warnings"], upTo: 1 },
   // What operators watch by: its own parts, with live objects handed in.

@@ -1,11 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import denoConfig from "../deno.json" with { type: "json" };
+import { STUCK_MS } from "../src/drain.ts";
 import { OPTIONS } from "../src/config.ts";
 import { DEFAULT_HEALTH } from "../src/health.ts";
 import { ERROR_CODES, statusOf } from "../src/errors.ts";
 import { flagName, parseValue } from "../src/flags.ts";
 import { pathsIn } from "../src/queue/data_folder.ts";
 import { nextStep } from "../src/retry.ts";
+import { WINDOW_SECONDS } from "../src/window.ts";
 import { openSpool, TempFolder } from "./support/spools.ts";
 
 const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
@@ -115,4 +117,26 @@ Deno.test("README tells of the files in a data folder", () => {
   openSpool(folder.path).close();
   const { size } = Deno.statSync(pathsIn(folder.path).ballast);
   assert(README.includes(`\`spool.ballast\`            | ${size / 2 ** 20} MiB of nothing`));
+});
+
+Deno.test("README says when a drain from disk ends early, as the code has it", () => {
+  assert(PROSE.includes(`no analyzer has been available for ${STUCK_MS / 1000} s`));
+});
+
+Deno.test("README names the log's events of analyzers, which the code writes", () => {
+  const [, words, sources] =
+    /`analyzer (registered.+?)` are changes, with their `source`: `(.+?)`\./s.exec(README) ?? [];
+  const code = ["roster", "registry"].map((file) =>
+    Deno.readTextFileSync(new URL(`src/${file}.ts`, ROOT))
+  ).join("");
+  for (const word of words!.match(/[a-z]{4,}/g)!) assert(code.includes(`"analyzer ${word}"`), word);
+  for (const source of sources!.split(/`\s+or\s+`/)) assert(code.includes(`"${source}"`), source);
+  assert(README.includes("`analyzers restored`") && code.includes('"analyzers restored"'));
+});
+
+Deno.test("README gives the time that shares are over, in the terminal and on the page", () => {
+  const series = Deno.readTextFileSync(new URL("src/dashboard/client/series.js", ROOT));
+  const [, pageSeconds] = /SHARE_SECONDS = (\d+)/.exec(series) ?? [];
+  assert(PROSE.includes(`Its actual shares are over the last ${WINDOW_SECONDS} s,`));
+  assert(PROSE.includes(`the page's, over ${pageSeconds} s,`));
 });

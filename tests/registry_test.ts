@@ -297,6 +297,24 @@ Deno.test("registry.eligibleAgain() resolves when a pause that was asked for is 
   await again;
 });
 
+Deno.test("registry tells when nobody is left and when somebody is back, not that the first comes", () => {
+  const setup = new Setup("a");
+  setup.registry.put(configOf("a", { url: "http://new.test" }));
+  setup.registry.update(setup.get("a"), { paused: true });
+  setup.registry.put(configOf("b"));
+  setup.registry.remove("b");
+  assertEquals(setup.events, [
+    "analyzer registered a",
+    "analyzer moved a",
+    "analyzer updated a",
+    "no analyzer is available: packets wait undefined",
+    "analyzer registered b",
+    "an analyzer is available again undefined",
+    "analyzer removed b",
+    "no analyzer is available: packets wait undefined",
+  ]);
+});
+
 Deno.test("registry.hasOther() counts whoever is registered, in whatever state", () => {
   const setup = new Setup("a");
   const a = setup.get("a");

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { AnalyzerConfig } from "../src/analyzer.ts";
 import { DEFAULT_HEALTH } from "../src/health.ts";
+import type { LogFields } from "../src/log.ts";
 import { StorageError } from "../src/queue/spool.ts";
 import { Registry } from "../src/registry.ts";
 import { Roster, type RosterEntry, type RosterStore } from "../src/roster.ts";
@@ -40,10 +41,16 @@ class FakeStore implements RosterStore {
   }
 }
 
+type Line = [event: string, fields?: LogFields];
+
 /** A distributor's start over a store, with what the config file says. */
 function start(store: RosterStore | undefined, file: readonly AnalyzerConfig[] = []) {
   const events: string[] = [];
-  const say = (event: string) => void events.push(event);
+  const lines: Line[] = [];
+  const say = (event: string, fields?: LogFields) => {
+    events.push(event);
+    lines.push(fields ? [event, fields] : [event]);
+  };
   const log = { debug: say, info: say, warn: say, error: say, flush: () => {} };
   const clock = new FakeClock();
   const failures: Error[] = [];
@@ -61,7 +68,7 @@ function start(store: RosterStore | undefined, file: readonly AnalyzerConfig[] =
   roster.takeOver(file);
   const list = () =>
     [...registry.analyzers].map(({ id, url, weight, paused }) => ({ id, url, weight, paused }));
-  return { registry, roster, list, events, clock, failures };
+  return { registry, roster, list, events, lines, clock, failures };
 }
 
 const settled = () => Promise.resolve();
@@ -99,6 +106,35 @@ Deno.test("roster takes from the config file what it says otherwise than before,
   assertEquals(changed.list().map(({ weight }) => weight), [5, 1], "the file's changes win");
   await settled();
   assertEquals(start(store, [B]).list().map(({ id }) => id), ["b"], "as does what it leaves out");
+});
+
+Deno.test("roster tells what it has restored in one line, and of no change", async () => {
+  const store = new FakeStore();
+  const first = start(store, [A]);
+  assertEquals(first.lines, [["analyzer registered", { ...A, source: "config file" }]]);
+  first.registry.put(B);
+  first.registry.update(first.registry.get("b")!, { paused: true });
+  await settled();
+  const { writes } = store;
+  const again = start(store, [A]);
+  await settled();
+  const restored: Line = ["analyzers restored", { source: "disk", analyzers: 2, paused: 1 }];
+  assertEquals(again.lines, [restored]);
+  assertEquals(store.writes, writes);
+  const changed = start(store, [{ ...A, weight: 5 }]);
+  const change = { id: "a", weight: 5, paused: false, source: "config file" };
+  assertEquals(changed.lines, [restored, ["analyzer updated", change]]);
+});
+
+Deno.test("roster says that packets wait where all that it restores are paused", () => {
+  const store = new FakeStore();
+  store.entries.set("a", { ...A, paused: true });
+  assertEquals(start(store).events, [
+    "analyzers restored",
+    "no analyzer is available: packets wait",
+  ]);
+  store.entries.set("b", { ...B, paused: false });
+  assertEquals(start(store).events, ["analyzers restored"]);
 });
 
 Deno.test("roster.takeOver() applies a file that was read again", () => {

@@ -1,6 +1,7 @@
 /** `distributor top` over a stream that was recorded: four analyzers, the second of them out. */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import type { Snapshot } from "../src/dashboard/snapshot.ts";
 import { readEvents } from "../src/top/events.ts";
 import { type TopDoors, watchTop } from "../src/top/watch.ts";
 import { FakeClock } from "./support/fake_clock.ts";
@@ -46,7 +47,19 @@ Deno.test("top draws one picture where there is no terminal", async () => {
   await watchTop(doors);
   const lines = written().split("\n");
   assertMatch(lines[0]!, /^distributor \S+ at http:\/\/there:8080, up \d+ s, kept in memory$/);
-  assertMatch(written(), /accepted = [\d,]+ delivered .* in flight balances\n/);
+  assertMatch(
+    lines[1]!,
+    /^accepted [\d,]+ messages\/s \([\d,]+ packets\/s\) {2}delivered [\d,]+ messages\/s$/,
+  );
+  assertMatch(
+    lines[2]!,
+    /^refused 0 packets\/s {2}delivered within p50 \S+ p99 \S+ {2}202 within p99 /,
+  );
+  assertMatch(
+    lines[3]!,
+    /^queue \d+ of 10.0k packets, 0 on disk {2}dead letters 0 {2}retries \d+ /,
+  );
+  assertMatch(written(), /^balances: [\d,]+ packets accepted = [\d,]+ delivered .* in flight$/m);
   for (const id of ["analyzer1", "analyzer3", "analyzer4"]) {
     assertMatch(written(), new RegExp(`^${id} +● healthy `, "m"));
   }
@@ -54,6 +67,19 @@ Deno.test("top draws one picture where there is no terminal", async () => {
   assertMatch(written(), /^analyzer2: 3 connect failures in a row$/m);
   // deno-lint-ignore no-control-regex
   assert(!/\x1b/.test(written()), "no colours");
+});
+
+Deno.test("top shows the shares that the API does, over the same time", async () => {
+  const { doors, written } = setUp();
+  await watchTop(doors);
+  const events = await Array.fromAsync(readEvents(replay(1e6).body!));
+  const { state } = JSON.parse(events.find(({ name }) => name === "snapshot")!.data) as Snapshot;
+  assertMatch(written(), /^analyzer +state +target actual in 60 s /m);
+  for (const { id, share } of state.analyzers) {
+    const [target, actual] = [share.target, share.actual].map((part) => (part * 100).toFixed(1));
+    assertMatch(written(), new RegExp(`^${id} +\\S+ \\w+ +${target}% +${actual}% `, "m"));
+    assertEquals(share.window_seconds, 60);
+  }
 });
 
 Deno.test("top draws within the terminal, in place, and comes back to a stream that ended", async () => {
@@ -87,7 +113,24 @@ Deno.test("top draws within the terminal, in place, and comes back to a stream t
 
 Deno.test("top says why it cannot watch", async () => {
   const refused = setUp({ open: () => Promise.resolve(new Response("", { status: 503 })) });
-  await assertRejects(() => watchTop(refused.doors), Error, "Cannot watch http://there:8080");
+  await assertRejects(
+    () => watchTop(refused.doors),
+    Error,
+    "Cannot watch http://there:8080: it answers 503",
+  );
+  const rows = [
+    ["tcp connect error: Connection refused (os error 111)", "connection refused: is the"],
+    ["tcp connect error: Connection refused (os error 61)", "connection refused: is the"],
+    ["tcp connect error: No connection could be made (os error 10061)", "connection refused: is"],
+    ["dns error: failed to lookup address information", "dns error: failed to lookup"],
+  ];
+  for (const [cause, said] of rows) {
+    const text =
+      `error sending request for url (http://there:8080/): client error (Connect): ${cause}`;
+    const error = new TypeError("fetch failed", { cause: new Error(text) });
+    const { doors } = setUp({ open: () => Promise.reject(error) });
+    await assertRejects(() => watchTop(doors), Error, `Cannot watch http://there:8080: ${said}`);
+  }
 });
 
 Deno.test("distributor top URL shows a distributor that runs, and fails where there is none", async () => {
@@ -98,5 +141,25 @@ Deno.test("distributor top URL shows a distributor that runs, and fails where th
   await system.stop();
   const failed = startProgram("distributor", ["top", system.url]);
   assertEquals((await failed.exits()).code, 1);
-  assertMatch(failed.stderr.join("\n"), /^distributor: Cannot watch http/m);
+  assertEquals(failed.stderr, [
+    `distributor: Cannot watch ${system.url}: connection refused: is the distributor running there?`,
+  ]);
+});
+
+Deno.test("distributor top takes a URL or host:port, and refuses anything else as a fault of usage", async () => {
+  const system = await startSystem({ weights: [1] });
+  const { port } = new URL(system.url);
+  for (const where of [`127.0.0.1:${port}`, `:${port}`, `${system.url}/`]) {
+    const shown = startProgram("distributor", ["top", where]);
+    assertEquals((await shown.exits()).code, 0, shown.stderr.join("\n"));
+  }
+  await system.stop();
+  for (const where of ["foo", "ftp://there", "http://", "there:99999"]) {
+    const refused = startProgram("distributor", ["top", where]);
+    assertEquals((await refused.exits()).code, 2, where);
+    assertEquals(refused.stderr, [
+      `distributor: Invalid value ${JSON.stringify(where)} for top: ` +
+      "allowed is a URL such as http://localhost:8080, or host:port",
+    ]);
+  }
 });

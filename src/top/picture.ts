@@ -1,7 +1,7 @@
 /** The picture of `distributor top`: one snapshot as lines for a terminal. Pure. */
 
 import type { AnalyzerView } from "../analyzer_view.ts";
-import type { Point, Snapshot } from "../dashboard/snapshot.ts";
+import type { Snapshot } from "../dashboard/snapshot.ts";
 
 export interface Look {
   readonly columns: number;
@@ -19,10 +19,10 @@ const MAX_BAR = 40;
 /** What stands beside the bar. */
 const FIXED_WIDTH = ID_WIDTH + STATE_WIDTH + 58;
 
-/** @param recent the last seconds, the newest last: actual shares are over them */
+/** Rates are of the last second; shares and percentiles of each analyzer are as the API has them. */
 export function drawPicture(
   snapshot: Snapshot,
-  { recent, look, source }: { recent: readonly Point[]; look: Look; source: string },
+  { look, source }: { look: Look; source: string },
 ): string[] {
   const { state, point, latency_ms } = snapshot;
   const { queued, in_flight, delivered, dead_lettered, accepted } = state;
@@ -30,43 +30,41 @@ export function drawPicture(
     `${paint("distributor", "bold", look)} ${state.version} at ${source}, up ${
       formatAge(state.uptime_seconds)
     }, kept ${state.durability === "disk" ? "on disk" : "in memory"}`,
-    `accepted ${short(point.accepted)}/s  delivered ${short(point.delivered)}/s  refused ${
-      short(point.refused)
-    }/s  p50 ${milli(point.p50)}  p99 ${milli(point.p99)}  202 in ${milli(latency_ms.accept_p99)}`,
-    `queue ${short(queued.in_memory.packets)} of ${short(queued.capacity)}, ${
+    `accepted ${short(point.accepted)} messages/s (${short(point.packets)} packets/s)  delivered ${
+      short(point.delivered)
+    } messages/s`,
+    `refused ${short(point.refused)} packets/s  delivered within p50 ${milli(point.p50)} p99 ${
+      milli(point.p99)
+    }  202 within p99 ${milli(latency_ms.accept_p99)}`,
+    `queue ${short(queued.in_memory.packets)} of ${short(queued.capacity)} packets, ${
       short(queued.packets - queued.in_memory.packets)
     } on disk  dead letters ${short(state.dead_letters)}  retries ${short(state.retries)}  memory ${
       Math.round(snapshot.memory_bytes / 1024 ** 2)
     } MiB  loop late ${milli(latency_ms.loop_lag_max)}`,
-    `${group(accepted.packets)} accepted = ${group(delivered.packets)} delivered + ${
-      group(dead_lettered.packets)
-    } dead-lettered + ${group(queued.packets)} queued + ${group(in_flight.packets)} in flight ${
+    `${
       isBalanced(snapshot)
         ? paint("balances", "green", look)
         : paint("DOES NOT BALANCE", "red", look)
-    }`,
+    }: ${group(accepted.packets)} packets accepted = ${group(delivered.packets)} delivered + ${
+      group(dead_lettered.packets)
+    } dead-lettered + ${group(queued.packets)} queued + ${group(in_flight.packets)} in flight`,
     "",
-    ...drawTable(snapshot, { recent, look }),
+    ...drawTable(snapshot, look),
   ];
   return lines.slice(0, look.rows).map((line) => clip(line, look.columns));
 }
 
-function drawTable(
-  { state }: Snapshot,
-  { recent, look }: { recent: readonly Point[]; look: Look },
-): string[] {
+function drawTable({ state, point }: Snapshot, look: Look): string[] {
   const analyzers = state.analyzers.toSorted((a, b) => a.id < b.id ? -1 : 1);
-  const shares = sharesOf(recent);
   const bar = Math.min(MAX_BAR, Math.max(MIN_BAR, look.columns - FIXED_WIDTH));
   const header = "analyzer".padEnd(ID_WIDTH) + "state".padEnd(STATE_WIDTH) + "target actual " +
-    "share".padEnd(bar + 1) +
+    nameShare(analyzers).padEnd(bar + 1) +
     ["weight", "msg/s", "flight", "failed", "p99"].map((word) => word.padStart(8)).join("");
   const rows = analyzers.map((analyzer) => {
     const { id, share, weight, in_flight, failures, latency_ms } = analyzer;
-    const actual = shares?.get(id) ?? (shares ? 0 : share.actual);
     const [word, color] = describeState(analyzer);
     const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
-    const rate = recent.at(-1)?.by[id];
+    const rate = point.by[id];
     const numbers = [
       String(weight),
       rate === undefined ? "-" : short(rate),
@@ -76,8 +74,8 @@ function drawTable(
     ];
     return printable(id).slice(0, ID_WIDTH - 1).padEnd(ID_WIDTH) +
       paint(word.padEnd(STATE_WIDTH), color, look) +
-      `${percent(share.target)} ${percent(actual)} ` +
-      paint(drawBar(actual, { target: share.target, width: bar }), "blue", look) + " " +
+      `${percent(share.target)} ${percent(share.actual)} ` +
+      paint(drawBar(share.actual, { target: share.target, width: bar }), "blue", look) + " " +
       numbers.map((text) => text.padStart(8)).join("");
   });
   const reasons = analyzers.filter(({ state }) => state !== "healthy").map(({ id, reason }) =>
@@ -102,18 +100,9 @@ function drawBar(actual: number, { target, width }: { target: number; width: num
   return `${full.slice(0, at)}│${full.slice(at + 1)}`;
 }
 
-/** Undefined when nothing was delivered. */
-function sharesOf(recent: readonly Point[]): ReadonlyMap<string, number> | undefined {
-  const sums = new Map<string, number>();
-  let total = 0;
-  for (const { by } of recent) {
-    for (const [id, messages] of Object.entries(by)) {
-      sums.set(id, (sums.get(id) ?? 0) + messages);
-      total += messages;
-    }
-  }
-  if (total === 0) return undefined;
-  return new Map([...sums].map(([id, messages]) => [id, messages / total]));
+/** With the time that the actual shares are over; it fits where the bar is shortest. */
+function nameShare([first]: readonly AnalyzerView[]): string {
+  return first ? `in ${first.share.window_seconds} s` : "share";
 }
 
 function isBalanced({ state }: Snapshot): boolean {

@@ -6,13 +6,12 @@
  */
 
 import { type Clock, sleep } from "../clock.ts";
-import type { History, Point, Snapshot } from "../dashboard/snapshot.ts";
-import { readEvents, type ReceivedEvent } from "./events.ts";
+import type { Snapshot } from "../dashboard/snapshot.ts";
+import { sortFetchError } from "../http_error.ts";
+import { readEvents } from "./events.ts";
 import { drawPicture, type Look } from "./picture.ts";
 
 const RETRY_MS = 1000;
-/** Actual shares are over so many seconds. */
-const RECENT_SECONDS = 5;
 
 export interface TopDoors {
   /** The distributor's address: `http://127.0.0.1:8080`. */
@@ -47,17 +46,15 @@ export async function watchTop(doors: TopDoors): Promise<void> {
 
 /** Whether it is done. */
 async function watchOnce(doors: TopDoors): Promise<boolean> {
-  const response = await doors.open(`${doors.source}/api/v1/events`);
+  const response = await openStream(doors);
   if (!response.ok || !response.body) {
     await response.body?.cancel();
     throw new Error(`it answers ${response.status}`);
   }
-  let recent: Point[] = [];
   for await (const event of readEvents(response.body)) {
-    recent = [...recent, ...pointsOf(event)].slice(-RECENT_SECONDS);
     if (event.name !== "snapshot") continue;
     const snapshot = JSON.parse(event.data) as Snapshot;
-    const lines = drawPicture(snapshot, { recent, look: doors.look(), source: doors.source });
+    const lines = drawPicture(snapshot, { look: doors.look(), source: doors.source });
     if (!doors.isTerminal) {
       doors.write(`${lines.join("\n")}\n`);
       return true;
@@ -67,9 +64,17 @@ async function watchOnce(doors: TopDoors): Promise<boolean> {
   return false;
 }
 
-function pointsOf({ name, data }: ReceivedEvent): readonly Point[] {
-  if (name === "history") return (JSON.parse(data) as History).points.slice(-RECENT_SECONDS);
-  return name === "snapshot" ? [(JSON.parse(data) as Snapshot).point] : [];
+/** @throws {Error} that says why there is no connection */
+async function openStream({ source, open }: TopDoors): Promise<Response> {
+  try {
+    return await open(`${source}/api/v1/events`);
+  } catch (error) {
+    const { message } = sortFetchError(error);
+    if (/connection refused|os error (61|111|10061)\b/i.test(message)) {
+      throw new Error("connection refused: is the distributor running there?");
+    }
+    throw new Error(message.replace(/^client error \(\w+\): /, ""));
+  }
 }
 
 /** In place, so that nothing flickers. */

@@ -1,8 +1,10 @@
 /** The distributor as a process: how it stops, and how it reads its config file again. */
 
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { STUCK_MS } from "../../src/drain.ts";
 import { Agent, makePacket } from "../support/agent.ts";
 import { assertBalanced, assertConserved } from "../support/conservation.ts";
+import { TestFolder } from "../support/data_folder.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fleet } from "../support/fleet.ts";
 import { type Program, startDistributorProgram } from "../support/program.ts";
@@ -99,6 +101,70 @@ Deno.test("SIGTERM with all analyzers down exits 0 in time and counts what was l
   assertConserved({ agent, seen: fleet.seen(), dead: [], queued: 100 });
 });
 
+Deno.test("SIGTERM does not wait for analyzers that are down where the rest is on disk", async () => {
+  using folder = new TestFolder();
+  const fleet = new Fleet();
+  const { url: address } = await fleet.add("analyzer1", 1);
+  await fleet.kill("analyzer1");
+  const first = await startDistributorProgram([folder.flag]);
+  await using _first = first.program;
+  await register(first.url, { id: "analyzer1", url: address });
+  const agent = await queueUp(first.url, 100);
+  await eventually(async () => {
+    const { analyzers: [analyzer] } = await readJson(`${first.url}/api/v1/metrics`);
+    return analyzer.state === "ejected";
+  }, { name: "the analyzer is out" });
+  first.program.signal("SIGTERM");
+  const { code, tookMs } = await first.program.exits();
+  assertEquals(code, 0);
+  assertLess(tookMs, 10_000);
+  const early = await first.program.logs(
+    "drain ends early: no analyzer is available, the rest is safe on disk",
+  );
+  assertEquals([early["packets_on_disk"], early["messages_on_disk"]], [100, 200]);
+  await assertStopped(first.program, { undelivered: 100 });
+
+  const second = await startDistributorProgram([folder.flag]);
+  await using _second = second.program;
+  const restored = await second.program.logs("analyzers restored");
+  assertEquals([restored["source"], restored["analyzers"]], ["disk", 1]);
+  const events = second.program.events().map(({ event }) => event);
+  for (const change of ["analyzer registered", "analyzer updated"]) {
+    assert(!events.includes(change));
+  }
+  await fleet.start("analyzer1");
+  await eventually(async () => {
+    const metrics = await readJson(`${second.url}/api/v1/metrics`);
+    assertBalanced(metrics);
+    return metrics.delivered.packets === 100;
+  }, { name: "all are delivered", timeoutMs: 30_000 });
+  second.program.signal("SIGTERM");
+  assertEquals((await second.program.exits()).code, 0);
+  await assertStopped(second.program, { undelivered: 0 });
+  assertConserved({ agent, seen: fleet.seen(), dead: [], queued: 0 });
+  await fleet.close();
+});
+
+Deno.test("SIGTERM waits for an analyzer where the rest is in memory alone", async () => {
+  const { program, url } = await startDistributorProgram(["--durability=memory"]);
+  await using _program = program;
+  const agent = await queueUp(url, 100);
+  program.signal("SIGTERM");
+  await program.logs("draining");
+  const exit = program.exits();
+  // Longer than a drain from disk would wait.
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, STUCK_MS + 1000);
+  assertEquals(await Promise.race([late.promise.then(() => "waits"), exit]), "waits");
+  clearTimeout(timer);
+  const fleet = new Fleet();
+  await register(url, { id: "late", url: (await fleet.add("late", 1)).url });
+  assertEquals((await exit).code, 0);
+  await assertStopped(program, { undelivered: 0 });
+  assertConserved({ agent, seen: fleet.seen(), dead: [], queued: 0 });
+  await fleet.close();
+});
+
 Deno.test("SIGTERM does not wait for a half-sent body", async () => {
   const { program, url } = await startDistributorProgram([]);
   await using _program = program;
@@ -157,7 +223,7 @@ Deno.test("SIGTERM counts what is cut off at the deadline as left, not as failed
 });
 
 Deno.test("a second SIGTERM exits at once", async () => {
-  const { program, url } = await startDistributorProgram([]);
+  const { program, url } = await startDistributorProgram(["--durability=memory"]);
   await using _program = program;
   await queueUp(url, 10);
   program.signal("SIGTERM");
