@@ -19,7 +19,7 @@ const RANKS: readonly Rank[] = [
   {
     files: [
       ...["body", "channel", "clock", "errors", "exposition", "failpoint", "fast_scanner", "flags"],
-      ...["front", "heap", "histogram", "instruments", "process_usage", "timing"],
+      ...["discard", "front", "heap", "histogram", "instruments", "process_usage", "timing"],
       ...[
         "http_answer",
         "http_client",
