@@ -50,6 +50,7 @@ const RANKS: readonly Rank[] = [
         "queue/arrivals",
         "queue/committer",
         "queue/dead_letter",
+        "queue/delayed",
         "queue/disk",
         "queue/ledger",
         "queue/memory",
