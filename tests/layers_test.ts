@@ -65,6 +65,7 @@ const RANKS: readonly Rank[] = [
       ...["queue/group_rows", "queue/offline_spool", "queue/packet_codec", "queue/settled_bits"],
       ...[
         "queue/packet_queue",
+        "queue/refusals",
         "queue/spool",
         "queue/spool_database",
         "queue/spool_form",

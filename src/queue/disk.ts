@@ -13,12 +13,14 @@ import type { LoopClock } from "../clock.ts";
 import { failpoint } from "../failpoint.ts";
 import type { Log } from "../log.ts";
 import { memoryBytes, type Packet, revivePacket } from "../packet.ts";
-import { Committer, type Group, isFull, storageFailed, storageFull } from "./committer.ts";
+import { Committer, type Group } from "./committer.ts";
 import type { DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
 import type { Ledger } from "./ledger.ts";
 import { MemoryQueue, type QueueOptions } from "./memory.ts";
 import type { PacketQueue } from "./packet_queue.ts";
+import { storageFailed, storageFull } from "./refusals.ts";
 import type { DeadRow, Spool, StoredPacket, Totals } from "./spool.ts";
+import { isFull } from "./storage_error.ts";
 
 /** What one commit takes together, at most. */
 const GROUP_PACKETS = 256;
