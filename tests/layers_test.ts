@@ -52,6 +52,7 @@ const RANKS: readonly Rank[] = [
         "queue/dead_letter",
         "queue/delayed",
         "queue/disk",
+        "queue/feed",
         "queue/ledger",
         "queue/memory",
       ],
