@@ -8,7 +8,6 @@ import { Agent } from "../support/agent.ts";
 import { assertBalanced, assertConserved } from "../support/conservation.ts";
 import { TestFolder } from "../support/data_folder.ts";
 import { eventually } from "../support/eventually.ts";
-import { Fleet } from "../support/fleet.ts";
 import { cpuSeconds } from "../support/proc.ts";
 import {
   DIST,
@@ -17,7 +16,7 @@ import {
   startDistributorProgram,
   startProgram,
 } from "../support/program.ts";
-import { register } from "../support/register.ts";
+import { register, registerFleet } from "../support/register.ts";
 
 const START_LIMIT_MS = 500;
 const IDLE_SECONDS = 5;
@@ -199,10 +198,7 @@ Deno.test({
   fn: async () => {
     const { program, url } = await startDistributorProgram([]);
     await using _program = program;
-    const fleet = new Fleet();
-    for (const id of ["a", "b", "c", "d"]) {
-      await register(url, { id, url: (await fleet.add(id, 1)).url });
-    }
+    const fleet = await registerFleet(url, ["a", "b", "c", "d"]);
     // The compiler tiers up and collects garbage for a moment after the start.
     await new Promise((resolve) => setTimeout(resolve, 2000));
     const before = cpuSeconds(program.pid);

@@ -1,11 +1,10 @@
 /** What a hundred viewers of the stream cost a distributor that runs as a program. */
 
 import { assert, assertLess } from "@std/assert";
-import { Fleet } from "../support/fleet.ts";
 import { eventually } from "../support/eventually.ts";
 import { cpuSeconds } from "../support/proc.ts";
 import { startDistributorProgram } from "../support/program.ts";
-import { register } from "../support/register.ts";
+import { registerFleet } from "../support/register.ts";
 
 const VIEWERS = 100;
 const SECONDS = 5;
@@ -18,10 +17,7 @@ Deno.test({
   fn: async () => {
     const { program, url } = await startDistributorProgram([]);
     await using _program = program;
-    const fleet = new Fleet();
-    for (const id of ["a", "b", "c", "d"]) {
-      await register(url, { id, url: (await fleet.add(id, 1)).url });
-    }
+    const fleet = await registerFleet(url, ["a", "b", "c", "d"]);
     const leave = new AbortController();
     const events = Array.from({ length: VIEWERS }, () => 0);
     const viewing = events.map((_, i) =>

@@ -1,6 +1,7 @@
 /** Registers analyzers at a distributor that runs as a program. */
 
 import { assertEquals } from "@std/assert";
+import { Fleet } from "./fleet.ts";
 
 export interface NewAnalyzer {
   readonly id: string;
@@ -22,4 +23,11 @@ export async function register(
   const answer = await response.json();
   assertEquals(response.status, answer.status === "created" ? 201 : 200, JSON.stringify(answer));
   return answer.status;
+}
+
+/** Starts mock analyzers of equal weight, and registers them. */
+export async function registerFleet(url: string, ids: readonly string[]): Promise<Fleet> {
+  const fleet = new Fleet();
+  for (const id of ids) await register(url, { id, url: (await fleet.add(id, 1)).url });
+  return fleet;
 }
