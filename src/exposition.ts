@@ -23,13 +23,19 @@ export class Exposition {
     return this.#head(type, help);
   }
 
-  /** @param labels written: `{a="b"}`, or nothing */
-  sample(value: number, labels = ""): this {
-    this.#text += `${this.#name}${labels} ${value}\n`;
-    return this;
+  /** A family of one sample. */
+  counter(name: string, help: string, value: number): void {
+    this.family(name, "counter", help).sample(value);
   }
 
-  timing({ counts, count, sumMs }: Timing): this {
+  /** A family of one sample. */
+  gauge(name: string, help: string, value: number): void {
+    this.family(name, "gauge", help).sample(value);
+  }
+
+  /** A family of one histogram. */
+  timing(name: string, help: string, { counts, count, sumMs }: Timing): void {
+    this.family(name, "histogram", help);
     let sum = 0;
     for (const [bucket, label] of BOUND_LABELS.entries()) {
       sum += counts[bucket]!;
@@ -37,6 +43,11 @@ export class Exposition {
     }
     this.#text += `${this.#name}_bucket{le="+Inf"} ${count}\n` +
       `${this.#name}_sum ${sumMs / 1000}\n${this.#name}_count ${count}\n`;
+  }
+
+  /** @param labels written: `{a="b"}`, or nothing */
+  sample(value: number, labels = ""): this {
+    this.#text += `${this.#name}${labels} ${value}\n`;
     return this;
   }
 

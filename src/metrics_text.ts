@@ -40,76 +40,57 @@ export interface MetricsTextParts {
 
 /** Writes everything, at one moment. */
 export function writeMetrics(parts: MetricsTextParts): string {
-  const { state, instruments } = parts;
+  const { state } = parts;
+  const { accept, queueWait, delivery, endToEnd, loopLag } = parts.instruments;
   const out = new Exposition();
   writeFlow(out, state);
   writeQueue(out, state);
   writeSpool(out, state.spool ?? NO_SPOOL);
-  out.family("accept_seconds", "histogram", "From a request's arrival to its 202")
-    .timing(instruments.accept);
-  out.family("queue_wait_seconds", "histogram", "From acceptance to the start of the request")
-    .timing(instruments.queueWait);
-  out.family("delivery_seconds", "histogram", "Of a successful request to an analyzer")
-    .timing(instruments.delivery);
-  out.family("end_to_end_seconds", "histogram", "From a packet's acceptance to its delivery")
-    .timing(instruments.endToEnd);
-  out.family("event_loop_lag_seconds", "histogram", "How late timers are, twice a second")
-    .timing(instruments.loopLag);
+  out.timing("accept_seconds", "From a request's arrival to its 202", accept);
+  out.timing("queue_wait_seconds", "From acceptance to the start of the request", queueWait);
+  out.timing("delivery_seconds", "Of a successful request to an analyzer", delivery);
+  out.timing("end_to_end_seconds", "From a packet's acceptance to its delivery", endToEnd);
+  out.timing("event_loop_lag_seconds", "How late timers are, twice a second", loopLag);
   writeAnalyzers(out, state.analyzers);
   writeProcess(out, parts);
   return out.toString();
 }
 
 function writeFlow(out: Exposition, state: StateGlance): void {
-  const { received, rejected, delivered, dead_lettered } = state;
+  const { received, rejected, delivered } = state;
   out.family("packets_received_total", "counter", "Packets let in since the start, by format")
     .sample(received.packets, labelsOf({ format: "json" }));
-  out.family("messages_received_total", "counter", "Messages in them").sample(received.messages);
-  out.family("received_bytes_total", "counter", "Bytes of them").sample(received.bytes);
+  out.counter("messages_received_total", "Messages in them", received.messages);
+  out.counter("received_bytes_total", "Bytes of them", received.bytes);
   out.family("packets_rejected_total", "counter", "Packets that were refused, by error code");
   for (const code of ERROR_CODES) {
     out.sample(rejected.by_code[code] ?? 0, labelsOf({ reason: code }));
   }
-  out.family("packets_delivered_total", "counter", "Packets that an analyzer has taken")
-    .sample(delivered.packets);
+  out.counter("packets_delivered_total", "Packets that an analyzer has taken", delivered.packets);
   // A replay takes a dead letter back into the queue, so this one may fall.
-  out.family("dead_lettered_packets", "gauge", "Packets given up and not replayed, deleted or not")
-    .sample(dead_lettered.packets);
-  out.family("redispatches_total", "counter", "Failed attempts that were followed by another")
-    .sample(state.retries);
+  const dead = state.dead_lettered.packets;
+  out.gauge("dead_lettered_packets", "Packets given up and not replayed, deleted or not", dead);
+  out.counter("redispatches_total", "Failed attempts that were followed by another", state.retries);
 }
 
-function writeQueue(out: Exposition, state: StateGlance): void {
-  const { queued, in_flight } = state;
-  out.family("queue_packets", "gauge", "Packets that wait in memory")
-    .sample(queued.in_memory.packets);
-  out.family("queue_messages", "gauge", "Messages that wait, in memory or on disk").sample(
-    queued.messages,
-  );
-  out.family("queue_bytes", "gauge", "Bytes of the packets that wait in memory")
-    .sample(queued.in_memory.bytes);
-  out.family("queue_capacity_packets", "gauge", "Packets that may wait in memory")
-    .sample(queued.capacity);
-  out.family("queue_capacity_bytes", "gauge", "Bytes that accepted packets may hold")
-    .sample(queued.capacity_bytes);
-  out.family("queue_oldest_age_seconds", "gauge", "Age of the packet that waits longest")
-    .sample(queued.oldest_age_seconds);
-  out.family("inflight_packets", "gauge", "Packets in requests to analyzers")
-    .sample(in_flight.packets);
-  out.family("dead_letters", "gauge", "Dead letters that wait for an operator")
-    .sample(state.dead_letters);
+function writeQueue(out: Exposition, { queued, in_flight, dead_letters }: StateGlance): void {
+  const { in_memory, capacity, capacity_bytes, oldest_age_seconds: age } = queued;
+  out.gauge("queue_packets", "Packets that wait in memory", in_memory.packets);
+  out.gauge("queue_messages", "Messages that wait, in memory or on disk", queued.messages);
+  out.gauge("queue_bytes", "Bytes of the packets that wait in memory", in_memory.bytes);
+  out.gauge("queue_capacity_packets", "Packets that may wait in memory", capacity);
+  out.gauge("queue_capacity_bytes", "Bytes that accepted packets may hold", capacity_bytes);
+  out.gauge("queue_oldest_age_seconds", "Age of the packet that waits longest", age);
+  out.gauge("inflight_packets", "Packets in requests to analyzers", in_flight.packets);
+  out.gauge("dead_letters", "Dead letters that wait for an operator", dead_letters);
 }
 
 function writeSpool(out: Exposition, spool: SpoolView): void {
-  out.family("spool_used_bytes", "gauge", "Disk that the durable queue uses")
-    .sample(spool.used_bytes);
-  out.family("spool_max_bytes", "gauge", "Disk that it may use").sample(spool.max_bytes);
-  out.family("spool_packets", "gauge", "Packets that wait on disk alone").sample(
-    spool.packets_on_disk,
-  );
-  out.family("spool_commits_total", "counter", "Transactions").sample(spool.commits);
-  out.family("spool_checkpoints_total", "counter", "Checkpoints of its log")
-    .sample(spool.checkpoints);
+  out.gauge("spool_used_bytes", "Disk that the durable queue uses", spool.used_bytes);
+  out.gauge("spool_max_bytes", "Disk that it may use", spool.max_bytes);
+  out.gauge("spool_packets", "Packets that wait on disk alone", spool.packets_on_disk);
+  out.counter("spool_commits_total", "Transactions", spool.commits);
+  out.counter("spool_checkpoints_total", "Checkpoints of its log", spool.checkpoints);
 }
 
 /** A family with one sample an analyzer. */
@@ -190,12 +171,12 @@ function writeProcess(out: Exposition, { state, usage, viewers, runtime }: Metri
   const { version, durability } = state;
   out.family("build_info", "gauge", "1, with what is running as labels")
     .sample(1, labelsOf({ version, runtime, durability }));
-  out.family("uptime_seconds", "gauge", "Time since the start").sample(state.uptime_seconds);
-  out.family("viewers", "gauge", "Who watches the stream of the dashboard").sample(viewers);
+  out.gauge("uptime_seconds", "Time since the start", state.uptime_seconds);
+  out.gauge("viewers", "Who watches the stream of the dashboard", viewers);
   out.common("process_resident_memory_bytes", "gauge", "Resident memory")
     .sample(usage.residentBytes);
-  out.family("heap_used_bytes", "gauge", "JavaScript heap in use").sample(usage.heapUsedBytes);
-  out.family("heap_size_bytes", "gauge", "JavaScript heap").sample(usage.heapTotalBytes);
+  out.gauge("heap_used_bytes", "JavaScript heap in use", usage.heapUsedBytes);
+  out.gauge("heap_size_bytes", "JavaScript heap", usage.heapTotalBytes);
   out.common("process_cpu_seconds_total", "counter", "Processor time").sample(usage.cpuSeconds);
   if (usage.openFiles !== undefined) {
     out.common("process_open_fds", "gauge", "Open file descriptors").sample(usage.openFiles);

@@ -1,83 +1,19 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ApiError } from "../src/errors.ts";
-import { memoryBytes, type Packet, sealPacket } from "../src/packet.ts";
-import { DiskQueue } from "../src/queue/disk.ts";
-import { seededRandom } from "../src/random.ts";
-import { FakeClock } from "./support/fake_clock.ts";
+import {
+  accept,
+  acceptSized,
+  BODY_BYTES,
+  books,
+  createPacket,
+  HELD_BYTES,
+  ids,
+  pass,
+  setup,
+  startAll,
+  VERDICT,
+} from "./support/disk_queues.ts";
 import { FakeSpool } from "./support/fake_spool.ts";
-
-const VERDICT = { reason: "retries_exhausted", analyzer: "a", detail: "HTTP 500" } as const;
-/** Received bytes of each packet here. */
-const BODY_BYTES = 100;
-
-function setup(
-  options: { spool?: FakeSpool; capacity?: number; capacityBytes?: number } = {},
-) {
-  const { spool = new FakeSpool(), capacity = 100, capacityBytes = 1e9 } = options;
-  const clock = new FakeClock({ monotonicMs: 1000 });
-  const failures: Error[] = [];
-  const say = () => {};
-  const queue = new DiskQueue({ capacity, capacityBytes }, {
-    spool,
-    clock,
-    log: { debug: say, info: say, warn: say, error: say, flush: say },
-    onFailed: (error) => void failures.push(error),
-  });
-  return { queue, spool, clock, failures };
-}
-
-let packets = 0;
-
-function createPacket(id = `packet-${packets++}`, messages = 1, bytes = BODY_BYTES): Packet {
-  const body = new Uint8Array(bytes).fill(0x20);
-  const shape = { messages, packetId: id, closeAt: bytes - 1, multiline: false };
-  const options = { receivedAt: "2024-01-02T03:04:05.678Z", acceptedAtMs: 1000, newId: () => id };
-  return sealPacket(body, shape, options);
-}
-
-/** What one of them takes in memory. */
-const HELD_BYTES = memoryBytes(createPacket());
-
-/** Lets in so many packets, as one group. */
-function accept(queue: DiskQueue, count: number): string[] {
-  return Array.from({ length: count }, () => {
-    const packet = createPacket();
-    assert(queue.reserve(BODY_BYTES));
-    assert(queue.accept(packet, BODY_BYTES));
-    return packet.id;
-  });
-}
-
-/** Lets in one packet of a size. */
-function acceptSized(queue: DiskQueue, bytes: number): boolean {
-  return queue.reserve(bytes) && queue.accept(createPacket(undefined, 1, bytes), bytes);
-}
-
-/** Lets the event loop turn until nothing moves. */
-async function pass(clock: FakeClock, ms = 0): Promise<void> {
-  for (let i = 0; i < 20; i++) {
-    clock.advance(i === 0 ? ms : 0);
-    await Promise.resolve();
-  }
-}
-
-/** Takes all that the channel has, and begins each one's attempt. */
-function startAll(queue: DiskQueue): Packet[] {
-  const taken: Packet[] = [];
-  for (let packet = queue.channel.poll(); packet; packet = queue.channel.poll()) {
-    queue.start(packet);
-    taken.push(packet);
-  }
-  return taken;
-}
-
-/** Accepted, queued in memory, on disk alone, in flight, delivered, dead. */
-function books({ ledger }: DiskQueue): number[] {
-  const places = ["queued", "spooled", "in_flight", "delivered", "dead"] as const;
-  return [ledger.accepted.packets, ...places.map((place) => ledger.count(place).packets)];
-}
-
-const ids = (list: readonly Packet[]) => list.map(({ id }) => id);
 
 Deno.test("diskQueue.kept() resolves after the sync, not before", async () => {
   const spool = new FakeSpool({ holdSync: true });
@@ -378,65 +314,4 @@ Deno.test("diskQueue.finish() writes down what is settled, and closes the spool"
   await queue.finish();
   assertEquals([spool.found.packets, spool.isClosed, clock.timers], [1, true, 0]);
   assert(!queue.hasRoom());
-});
-
-Deno.test("diskQueue loses and doubles nothing, whatever happens, also over restarts", async () => {
-  for (let seed = 1; seed <= 4; seed++) {
-    const random = seededRandom(seed);
-    const pick = (below: number) => Math.floor(random() * below);
-    let system = setup({ capacity: 8, capacityBytes: 40 * HELD_BYTES });
-    let flying: Packet[] = [];
-    const kept = new Set<string>();
-    const done = new Map<string, number>();
-    const waiting: Promise<void>[] = [];
-    for (let i = 0; i < 2000; i++) {
-      const { queue, clock, spool } = system;
-      const kind = pick(10);
-      if (kind < 3) {
-        if (!queue.hasRoom(HELD_BYTES * 3)) continue;
-        const names = accept(queue, 1 + pick(3));
-        waiting.push(queue.kept()!.then(() => names.forEach((name) => kept.add(name)), () => {}));
-      } else if (kind < 5) {
-        const packet = queue.channel.poll();
-        if (packet) {
-          queue.start(packet);
-          flying.push(packet);
-        }
-      } else if (kind < 8) {
-        const packet = flying.splice(pick(flying.length), 1)[0];
-        if (!packet) continue;
-        const fate = random();
-        if (fate < 0.6) {
-          queue.deliver(packet);
-          done.set(packet.id, (done.get(packet.id) ?? 0) + 1);
-        } else if (fate < 0.8) queue.retry(packet, pick(3) * 50);
-        else queue.bury(packet, VERDICT);
-      } else if (kind === 8) await pass(clock, pick(20));
-      else if (pick(20) === 0) spool.trouble = spool.trouble === "full" ? "none" : "full";
-      else if (random() < 0.05) void queue.replay({}).catch(() => {});
-      else if (pick(60) === 0) {
-        await pass(clock, 5);
-        system = setup({ spool: new FakeSpool({ from: spool }), capacity: 8 });
-        flying = [];
-      }
-      const [accepted, ...places] = books(system.queue);
-      assertEquals(accepted, places.reduce((a, b) => a + b), `step ${i}`);
-    }
-    const { queue, clock, spool } = system;
-    spool.trouble = "none";
-    for (const packet of flying) queue.retry(packet, 0);
-    for (let turns = 0; turns < 500; turns++) {
-      void queue.replay({});
-      await pass(clock, 200);
-      for (const packet of startAll(queue)) {
-        queue.deliver(packet);
-        done.set(packet.id, (done.get(packet.id) ?? 0) + 1);
-      }
-    }
-    await Promise.all(waiting);
-    assertEquals([...kept].filter((id) => !done.has(id)), [], `seed ${seed}: lost`);
-    assertEquals([...done].filter(([, times]) => times > 1), [], `seed ${seed}: twice`);
-    assertEquals([spool.found.packets, spool.letters.size], [0, 0]);
-    assert(kept.size > 200, `seed ${seed}: ${kept.size}`);
-  }
 });

@@ -13,6 +13,7 @@ import { readYaml, type Yaml } from "./support/documents.ts";
 import { eventually } from "./support/eventually.ts";
 import { Fleet } from "./support/fleet.ts";
 import { DIST, executableOf, type Program, startProgram } from "./support/program.ts";
+import { register } from "./support/register.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const MAX_BYTES = 110e6;
@@ -241,7 +242,7 @@ Deno.test({
     for (let round = 0; round < 3; round++) {
       await using program = startProgram("distributor", flags);
       const url = await program.url();
-      if (round === 0) await register(url, analyzerUrl);
+      if (round === 0) await register(url, { id: "a", url: analyzerUrl });
       await using generator = startProgram("generator", [
         ...[`-url=${url}`, "-packets=200", "-rate=1000", "--json", "--quiet"],
       ]);
@@ -262,15 +263,6 @@ Deno.test({
     await fleet.close();
   },
 });
-
-async function register(url: string, analyzerUrl: string): Promise<void> {
-  const response = await fetch(`${url}/api/v1/analyzers`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ id: "a", url: analyzerUrl, weight: 1 }),
-  });
-  assertEquals([response.status, (await response.json()).status], [201, "created"]);
-}
 
 Deno.test({
   name: "executables: a dry run of the release makes files that install.sh installs",

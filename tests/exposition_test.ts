@@ -13,10 +13,24 @@ Deno.test("exposition writes families with help, type and samples", () => {
   );
 });
 
+Deno.test("exposition.counter() and gauge() write families of one sample", () => {
+  const out = new Exposition();
+  out.counter("a_total", "What a is", 3);
+  out.gauge("b", "What b is", 0.5);
+  assertEquals(
+    out.toString(),
+    "# HELP distributor_a_total What a is\n# TYPE distributor_a_total counter\n" +
+      "distributor_a_total 3\n" +
+      "# HELP distributor_b What b is\n# TYPE distributor_b gauge\ndistributor_b 0.5\n",
+  );
+});
+
 Deno.test("exposition.timing() writes cumulative buckets in seconds", () => {
   const timing = new Timing();
   for (const ms of [1, 1.5, 1e6]) timing.observe(ms);
-  const text = new Exposition().family("t_seconds", "histogram", "T").timing(timing).toString();
+  const out = new Exposition();
+  out.timing("t_seconds", "T", timing);
+  const text = out.toString();
   for (
     const line of [
       'distributor_t_seconds_bucket{le="0.0005"} 0',

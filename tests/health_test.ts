@@ -1,84 +1,6 @@
-import {
-  assert,
-  assertAlmostEquals,
-  assertEquals,
-  assertGreaterOrEqual,
-  assertLessOrEqual,
-} from "@std/assert";
-import {
-  DEFAULT_HEALTH,
-  type Failure,
-  Health,
-  type HealthOptions,
-  type HealthState,
-} from "../src/health.ts";
-import type { FailureClass } from "../src/outcome.ts";
-
-/** An analyzer's health with a clock of its own; every event comes at the present moment. */
-class Patient {
-  nowMs = 1000;
-  readonly health: Health;
-  #packets = 0;
-
-  constructor(options: Partial<HealthOptions> = {}, random = () => 0) {
-    this.health = new Health({ ...DEFAULT_HEALTH, ...options }, { random, nowMs: this.nowMs });
-  }
-
-  get state(): HealthState {
-    return this.health.state;
-  }
-
-  /** Seconds until the present ejection could end by time alone. */
-  get sentenceSeconds(): number {
-    return (this.health.ejectedUntilMs - this.nowMs) / 1000;
-  }
-
-  /** Successful attempts that began now, or when told. */
-  succeed(times = 1, startedMs = this.nowMs): this {
-    while (times-- > 0) this.health.succeed(startedMs, this.nowMs);
-    return this;
-  }
-
-  /** Failed attempts that began now, each on a packet of its own. */
-  fail(failureClass: FailureClass, times = 1, change: Partial<Failure> = {}): this {
-    while (times-- > 0) {
-      this.health.fail({
-        class: failureClass,
-        packetId: `packet-${this.#packets++}`,
-        gone: failureClass === "connect",
-        startedMs: this.nowMs,
-        suspectPacket: false,
-        mayEject: true,
-        ...change,
-      }, this.nowMs);
-    }
-    return this;
-  }
-
-  probe(ok: boolean, times = 1): this {
-    while (times-- > 0) {
-      if (ok) this.health.probeSucceeded(this.nowMs);
-      else this.health.probeFailed("HTTP 503", this.nowMs);
-    }
-    return this;
-  }
-
-  wait(seconds: number): this {
-    this.nowMs += seconds * 1000;
-    return this;
-  }
-
-  /** A probe a second, as while the state may be about to change. */
-  probeFor(seconds: number, ok: boolean): this {
-    while (seconds-- > 0) this.wait(1).probe(ok);
-    return this;
-  }
-
-  /** From ejected to probation, the earliest way. */
-  toProbation(): this {
-    return this.wait(Math.max(0, this.sentenceSeconds)).probe(true, 2);
-  }
-}
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import type { HealthState } from "../src/health.ts";
+import { Patient } from "./support/patient.ts";
 
 const RULES: Record<string, { events: (patient: Patient) => void; state: HealthState }> = {
   "a new analyzer is healthy at once": { events: () => {}, state: "healthy" },
@@ -374,71 +296,6 @@ Deno.test("health.inTransition asks for probes until all is well", () => {
   assert(!patient.succeed(3).health.inTransition, "slow start needs no probes");
 });
 
-/** Up and down for 3 s each, under traffic: what ejections it collects. */
-function flap(patient: Patient, seconds: number): number[] {
-  const sentences: number[] = [];
-  for (let second = 0; second < seconds; second++) {
-    const isUp = second % 6 < 3;
-    const before = patient.state;
-    patient.wait(1).probe(isUp);
-    if (patient.state !== "ejected") {
-      if (isUp) patient.succeed(10);
-      else patient.fail("connect", 3);
-    }
-    if (patient.state === "ejected" && before !== "ejected") {
-      sentences.push(patient.sentenceSeconds);
-    }
-  }
-  return sentences;
-}
-
-Deno.test("health ejects a flapping analyzer, 3 s up and 3 s down, for longer and longer", () => {
-  const sentences = flap(new Patient(), 600);
-  assertEquals(sentences.slice(0, 6), [5, 10, 20, 40, 60, 60]);
-  assertLessOrEqual(sentences.length, 4 + Math.ceil(600 / 60), "ejections in ten minutes");
-});
-
-Deno.test("health brings a restarted analyzer to full weight within 45 s, however often ejected", () => {
-  for (const ejections of [1, 2, 3, 5, 9]) {
-    const patient = new Patient({}, () => 1).fail("connect", 3);
-    for (let i = 1; i < ejections; i++) patient.toProbation().fail("connect");
-    patient.probeFor(3, false);
-    // It answers again just after a probe, and there is no traffic that could speed things up.
-    let seconds = 0;
-    while (patient.health.weightFactor(patient.nowMs) < 1 || patient.state !== "healthy") {
-      patient.wait(1).probe(true);
-      seconds++;
-      assert(seconds < 100, `${ejections} ejections: still ${patient.state}`);
-    }
-    assertLessOrEqual(seconds, 44, `${ejections} ejections`);
-    assertGreaterOrEqual(seconds, 30, "slow start is kept");
-  }
-});
-
-Deno.test("health brings back one that crashed within 45 s, even if no probe saw it gone", () => {
-  for (const crashes of [1, 2, 3, 5, 9]) {
-    const patient = new Patient({}, () => 1).fail("connect", 3);
-    for (let i = 1; i < crashes; i++) patient.toProbation().fail("connect");
-    assertCrashIsOver(patient, `${crashes} crashes`);
-    // Connections that broke are heard of first; that there is no other then comes too late.
-    patient.fail("timeout", 3, { gone: true });
-    assertCrashIsOver(patient, "what was under way was cut");
-    patient.fail("timeout", 3).fail("connect");
-    assertCrashIsOver(patient, "the first refusal came after the ejection");
-  }
-});
-
-function assertCrashIsOver(patient: Patient, name: string): void {
-  assertEquals(patient.state, "ejected", name);
-  let seconds = 0;
-  while (patient.health.weightFactor(patient.nowMs) < 1 || patient.state !== "healthy") {
-    patient.wait(1).probe(true);
-    seconds++;
-    assert(seconds < 100, `${name}: still ${patient.state}`);
-  }
-  assertLessOrEqual(seconds, 45, name);
-}
-
 Deno.test("health tells whether it is out for its answers", () => {
   const rows: [name: string, patient: Patient, forAnswers: boolean][] = [
     ["healthy", new Patient().fail("http_5xx", 4), false],
@@ -454,19 +311,4 @@ Deno.test("health tells whether it is out for its answers", () => {
   for (const [name, { health }, forAnswers] of rows) {
     assertEquals(health.isEjectedForAnswers, forAnswers, name);
   }
-});
-
-Deno.test("health ends an ejection early only for one that was gone and answers for 8 s", () => {
-  const ejected = () => {
-    const patient = new Patient().fail("http_5xx", 5);
-    for (let i = 0; i < 4; i++) patient.toProbation().fail("http_5xx");
-    assertEquals(patient.sentenceSeconds, 60);
-    return patient;
-  };
-  assertEquals(ejected().probeFor(50, true).state, "ejected", "its health check never failed");
-  assertEquals(ejected().probeFor(2, false).probeFor(8, true).state, "ejected");
-  assertEquals(ejected().probeFor(2, false).probeFor(9, true).state, "probation");
-  const relapse = ejected().probeFor(2, false).probeFor(7, true).probe(false);
-  assertEquals(relapse.probeFor(8, true).state, "ejected", "one failed probe begins it anew");
-  assertEquals(relapse.probeFor(1, true).state, "probation");
 });

@@ -50,7 +50,9 @@ const RANKS: readonly Rank[] = [
         "queue/arrivals",
         "queue/committer",
         "queue/dead_letter",
+        "queue/delayed",
         "queue/disk",
+        "queue/feed",
         "queue/ledger",
         "queue/memory",
       ],
@@ -64,6 +66,7 @@ const RANKS: readonly Rank[] = [
       ...["queue/group_rows", "queue/offline_spool", "queue/packet_codec", "queue/settled_bits"],
       ...[
         "queue/packet_queue",
+        "queue/refusals",
         "queue/spool",
         "queue/spool_database",
         "queue/spool_form",

@@ -14,6 +14,7 @@ import {
   openSpool,
   put,
   settle,
+  takeParts,
   TempFolder,
 } from "./support/spools.ts";
 
@@ -120,15 +121,14 @@ Deno.test("spool.dead keeps what was buried, settles it, lists it without and gi
   const again = openSpool(folder.path);
   const { dead } = again;
   assertEquals(idsOf(loadAll(again)), ["p3"]);
-  assertEquals([dead.totals().packets, dead.totals("rejected").packets], [3, 2]);
-  assertEquals(dead.totals().bytes, packets[0]!.bytes * 3);
+  assertEquals(dead.totals(), { packets: 3, messages: 3, bytes: packets[0]!.bytes * 3 });
   const page = (offset: number, limit: number) =>
     dead.list({ offset, limit }).map(({ packetId }) => packetId);
   assertEquals([page(0, 2), page(2, 2), page(3, 1)], [["p2", "p0"], ["p1"], []]);
-  const rejected = dead.list({ offset: 0, limit: 9, reason: "rejected" });
-  assertEquals(rejected.map(({ packetId, multiline }) => [packetId, multiline]), [
-    ["p0", true],
-    ["p1", false],
+  const listed = dead.list({ offset: 1, limit: 9 });
+  assertEquals(listed.map(({ packetId, reason, multiline }) => [packetId, reason, multiline]), [
+    ["p0", "rejected", true],
+    ["p1", "rejected", false],
   ]);
   const { key, ...info } = dead.list({ offset: 0, limit: 1 })[0]!;
   assertEquals(info, {
@@ -142,7 +142,7 @@ Deno.test("spool.dead keeps what was buried, settles it, lists it without and gi
   again.close();
 });
 
-Deno.test("spool.dead.replay() queues letters behind all else, in parts, and by selection", () => {
+Deno.test("spool.dead.replayParts() queues letters behind all else, in parts, and by selection", () => {
   using folder = new TempFolder();
   const clock = new FakeClock();
   const spool = openSpool(folder.path, { clock });
@@ -157,18 +157,18 @@ Deno.test("spool.dead.replay() queues letters behind all else, in parts, and by 
   put(spool, makePackets(1, "later"));
   const before = spool.lastGroup;
   clock.advance(1000);
-  assertEquals(spool.dead.replay({ ids: ["p5", "none", "p5", "p1"] }).packets, 2);
-  assertEquals(spool.dead.replay({ ids: ["p0", "p3"], reason: "rejected" }).packets, 1);
+  assertEquals(takeParts(spool.dead.replayParts({ ids: ["p5", "none", "p5", "p1"] })), 2);
+  assertEquals(takeParts(spool.dead.replayParts({ ids: ["p0", "p3"], reason: "rejected" })), 1);
   assertEquals(idsOf(loadAll(spool)), ["later0", "p5", "p1", "p0"]);
-  assertEquals(spool.dead.replay({ reason: "rejected" }).packets, 299);
+  assertEquals(takeParts(spool.dead.replayParts({ reason: "rejected" })), 299);
   assertEquals(spool.dead.totals(), {
     packets: 298,
     messages: 298,
     bytes: packets.filter((_, i) => i % 2 === 1 && i !== 1 && i !== 5)
       .reduce((sum, { bytes }) => sum + bytes, 0),
   });
-  assertEquals(spool.dead.replay({}).packets, 298);
-  assertEquals([spool.dead.totals().packets, spool.dead.replay({}).packets], [0, 0]);
+  assertEquals(takeParts(spool.dead.replayParts({})), 298);
+  assertEquals([spool.dead.totals().packets, takeParts(spool.dead.replayParts({}))], [0, 0]);
   const all = loadAll(spool);
   assertEquals([all.length, new Set(idsOf(all)).size], [601, 601]);
   assert(all.slice(1).every(({ group }) => group > before));
@@ -179,15 +179,15 @@ Deno.test("spool.dead.replay() queues letters behind all else, in parts, and by 
   spool.close();
 });
 
-Deno.test("spool.dead.delete() removes for good what a selection names", () => {
+Deno.test("spool.dead.deleteParts() removes for good what a selection names", () => {
   using folder = new TempFolder();
   const spool = openSpool(folder.path);
   const packets = [...makePackets(3), makePacket("p0")];
   const refs = put(spool, packets);
   bury(spool, packets.map((packet, i) => deadRow(refs[i]!, packet)));
-  assertEquals(spool.dead.delete({ ids: ["p0"] }).packets, 2);
-  assertEquals(spool.dead.delete({ reason: "retries_exhausted" }).packets, 0);
-  assertEquals(spool.dead.delete({}).packets, 2);
+  assertEquals(takeParts(spool.dead.deleteParts({ ids: ["p0"] })), 2);
+  assertEquals(takeParts(spool.dead.deleteParts({ reason: "retries_exhausted" })), 0);
+  assertEquals(takeParts(spool.dead.deleteParts({})), 2);
   assertEquals([spool.dead.list({ offset: 0, limit: 9 }), loadAll(spool)], [[], []]);
   spool.close();
 });

@@ -8,11 +8,13 @@
  */
 
 import { type Cancel, type LoopClock, sleep } from "../clock.ts";
-import { ApiError } from "../errors.ts";
+import type { ApiError } from "../errors.ts";
 import { failpoint } from "../failpoint.ts";
 import type { Log } from "../log.ts";
 import { memoryBytes, type Packet, type PacketRef } from "../packet.ts";
-import { type DeadRow, type Spool, StorageError } from "./spool.ts";
+import { queueFull, storageFailed } from "./refusals.ts";
+import type { DeadRow, Spool } from "./spool.ts";
+import { isFull, StorageError } from "./storage_error.ts";
 
 /** What is written before others get a turn, at most. */
 const WRITE_BYTES = 8 * 1024 * 1024;
@@ -22,7 +24,6 @@ const SETTLE_MS = 5;
 const FULL_MS = 500;
 /** The last commit, at the end, is waited for this long. */
 const FINISH_MS = 1000;
-const RETRY_LATER = { "retry-after": "1" };
 
 /** Packets that are committed together. */
 export class Group {
@@ -299,22 +300,4 @@ export class Committer {
       group.refuse(error);
     }
   }
-}
-
-export function isFull(error: unknown): boolean {
-  return error instanceof StorageError && error.kind === "full";
-}
-
-/** To an agent it is all the same what is full. */
-function queueFull(detail: string): ApiError {
-  return new ApiError("QUEUE_FULL", `${detail}; send again after a moment`, RETRY_LATER);
-}
-
-export function storageFull(detail: string): ApiError {
-  return new ApiError("STORAGE_FULL", detail, RETRY_LATER);
-}
-
-export function storageFailed(): ApiError {
-  const detail = "The storage has failed: send again after a moment";
-  return new ApiError("STORAGE_FAILED", detail, RETRY_LATER);
 }

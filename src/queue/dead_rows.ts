@@ -50,7 +50,7 @@ export interface DeadRowsDoors {
 export class DeadRows {
   readonly #database: RowDoors;
   readonly #doors: DeadRowsDoors;
-  readonly #totals = new Map<string, Totals>();
+  readonly #totals: Totals;
   readonly #statements: Record<
     "insert" | "delete" | "byKey" | "byId" | "next" | "last",
     StatementSync
@@ -76,25 +76,19 @@ export class DeadRows {
           ORDER BY key LIMIT ${MAX_PART_ROWS}`,
       ),
     };
-    for (const { reason, ...totals } of this.#countAll()) this.#totals.set(reason, totals);
+    this.#totals = this.#countAll();
   }
 
-  /** How many there are, of one reason or of all. */
-  totals(reason?: DeadReason): Totals {
-    const sum = { packets: 0, messages: 0, bytes: 0 };
-    for (const [of, totals] of this.#totals) {
-      if (reason === undefined || of === reason) add(sum, totals, 1);
-    }
-    return sum;
+  /** How many there are. */
+  totals(): Totals {
+    return { ...this.#totals };
   }
 
   /** One page, oldest first. */
-  list({ offset, limit, reason }: { offset: number; limit: number; reason?: DeadReason }) {
+  list({ offset, limit }: { offset: number; limit: number }): DeadLetterRow[] {
     return this.#database.read(() =>
-      this.#database.prepare(
-        `SELECT ${INFO} FROM dead WHERE (?1 IS NULL OR reason = ?1)
-          ORDER BY key LIMIT ?2 OFFSET ?3`,
-      ).all(reason ?? null, limit, offset).map(toInfo)
+      this.#database.prepare(`SELECT ${INFO} FROM dead ORDER BY key LIMIT ? OFFSET ?`)
+        .all(limit, offset).map(toInfo)
     );
   }
 
@@ -107,28 +101,17 @@ export class DeadRows {
   }
 
   /**
-   * Queues what a selection names (all, if nothing) again; returns what that was.
+   * Queues what a selection names (all, if nothing) again: a transaction at each step, which yields
+   * what that was, and which the caller syncs. Other work may come between; what becomes a dead
+   * letter meanwhile is not taken.
    *
-   * @throws {StorageError} `full` or `failed`; what came before is replayed
-   */
-  replay(selection: Selection): Totals {
-    return sumUp(this.replayParts(selection));
-  }
-
-  /** Deletes what a selection names (all, if nothing) for good; returns what that was. */
-  delete(selection: Selection): Totals {
-    return sumUp(this.deleteParts(selection));
-  }
-
-  /**
-   * As {@link replay}, a transaction at each step, which the caller syncs: other work may come
-   * between. What becomes a dead letter meanwhile is not taken.
+   * @throws {StorageError} at a step, `full` or `failed`; what came before is replayed
    */
   replayParts(selection: Selection): Generator<Totals> {
     return this.#takeEach(selection, (letters) => this.#doors.revive(letters));
   }
 
-  /** As {@link delete}, a transaction at each step. */
+  /** Deletes what a selection names (all, if nothing) for good, step by step as {@link replayParts}. */
   deleteParts(selection: Selection): Generator<Totals> {
     return this.#takeEach(selection, () => () => {});
   }
@@ -146,13 +129,7 @@ export class DeadRows {
 
   /** They are committed. */
   inserted(rows: readonly DeadRow[]): void {
-    for (const { packet, verdict } of rows) {
-      this.#count(
-        verdict.reason,
-        { packets: 1, messages: packet.messages, bytes: packet.bytes },
-        1,
-      );
-    }
+    for (const { packet } of rows) addLetter(this.#totals, packet, 1);
   }
 
   /** All, oldest first, one at a time. */
@@ -172,7 +149,7 @@ export class DeadRows {
         at += letters.looked;
         this.#take(letters.found, write);
         const taken = zero();
-        for (const letter of letters.found) add(taken, { ...letter, packets: 1 }, 1);
+        for (const letter of letters.found) addLetter(taken, letter, 1);
         yield taken;
       }
     }
@@ -188,7 +165,7 @@ export class DeadRows {
       return write(letters);
     }, { sync: false });
     committed();
-    for (const letter of letters) this.#count(letter.reason, { ...letter, packets: 1 }, -1);
+    for (const letter of letters) addLetter(this.#totals, letter, -1);
     this.#doors.committed();
   }
 
@@ -233,17 +210,11 @@ export class DeadRows {
     return row && { ...toInfo(row), data: row["data"] as Uint8Array<ArrayBuffer> };
   }
 
-  #countAll() {
+  #countAll(): Totals {
     return this.#database.prepare(
-      `SELECT reason, count(*) AS packets, sum(messages) AS messages, sum(bytes) AS bytes
-        FROM dead GROUP BY reason`,
-    ).all() as unknown as (Totals & { reason: string })[];
-  }
-
-  #count(reason: string, totals: Totals, sign: 1 | -1): void {
-    const sum = this.#totals.get(reason);
-    if (sum) add(sum, totals, sign);
-    else this.#totals.set(reason, { ...zero(), ...pick(totals) });
+      `SELECT count(*) AS packets, coalesce(sum(messages), 0) AS messages,
+        coalesce(sum(bytes), 0) AS bytes FROM dead`,
+    ).get() as unknown as Totals;
   }
 }
 
@@ -268,22 +239,16 @@ function toInfo(row: Row): DeadLetterRow {
   };
 }
 
-function sumUp(parts: Iterable<Totals>): Totals {
-  const sum = zero();
-  for (const part of parts) add(sum, part, 1);
-  return sum;
-}
-
 function zero(): Totals {
   return { packets: 0, messages: 0, bytes: 0 };
 }
 
-function pick({ packets, messages, bytes }: Totals): Totals {
-  return { packets, messages, bytes };
-}
-
-function add(sum: Totals, { packets, messages, bytes }: Totals, sign: 1 | -1): void {
-  sum.packets += sign * packets;
+function addLetter(
+  sum: Totals,
+  { messages, bytes }: { messages: number; bytes: number },
+  sign: 1 | -1,
+): void {
+  sum.packets += sign;
   sum.messages += sign * messages;
   sum.bytes += sign * bytes;
 }

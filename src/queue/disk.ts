@@ -3,28 +3,27 @@
  *
  *   accept ─▶ committer ─▶ spool ─fits─▶ window (memory) ─▶ channel …
  *                              └─else─▶ waits, unread ─feed─▶ window
- * Always true: a packet is removed from disk only after it was delivered, or with its dead letter; a
- * group goes straight into the window only while nothing waits unread, so that reading on from the
- * last group that went there finds all that does.
+ * Always true: a packet is removed from disk only after it was delivered, or with its dead letter.
  */
 
 import type { Channel } from "../channel.ts";
 import type { LoopClock } from "../clock.ts";
 import { failpoint } from "../failpoint.ts";
 import type { Log } from "../log.ts";
-import { memoryBytes, type Packet, revivePacket } from "../packet.ts";
-import { Committer, type Group, isFull, storageFailed, storageFull } from "./committer.ts";
+import { memoryBytes, type Packet } from "../packet.ts";
+import { Committer } from "./committer.ts";
 import type { DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
+import { Feed } from "./feed.ts";
 import type { Ledger } from "./ledger.ts";
 import { MemoryQueue, type QueueOptions } from "./memory.ts";
 import type { PacketQueue } from "./packet_queue.ts";
-import type { DeadRow, Spool, StoredPacket, Totals } from "./spool.ts";
+import { storageFailed, storageFull } from "./refusals.ts";
+import type { DeadRow, Spool, Totals } from "./spool.ts";
+import { isFull } from "./storage_error.ts";
 
 /** What one commit takes together, at most. */
 const GROUP_PACKETS = 256;
 const GROUP_BYTES = 4 * 1024 * 1024;
-/** What is read back in one go: the event loop waits for it. */
-const FEED_BYTES = 1024 * 1024;
 /** The rest of the memory is for bodies that are coming in, and for those being committed. */
 const WINDOW_PART = 1 / 2;
 /** Of what packets may take of the disk, this part held by dead letters is worth a warning. */
@@ -51,33 +50,33 @@ export class DiskQueue implements PacketQueue {
   readonly #doors: DiskQueueDoors;
   readonly #window: MemoryQueue;
   readonly #committer: Committer;
-  readonly #windowBytes: number;
-  /** The newest group that has been in the window, or has nothing left to read. */
-  #cursor = 0;
-  #isFeeding = false;
+  readonly #feed: Feed;
   #hasWarned = false;
 
   constructor(options: QueueOptions, doors: DiskQueueDoors) {
     const { spool, clock, log, onFailed } = doors;
     this.#doors = doors;
     this.#window = new MemoryQueue(options, clock);
-    this.#windowBytes = options.capacityBytes * WINDOW_PART;
+    const windowBytes = options.capacityBytes * WINDOW_PART;
     this.#committer = new Committer({
       maxPackets: Math.min(GROUP_PACKETS, options.capacity),
-      maxBytes: Math.min(GROUP_BYTES, this.#windowBytes),
+      maxBytes: Math.min(GROUP_BYTES, windowBytes),
     }, {
       spool,
       clock,
       log,
-      onCommitted: (group, number) => this.#place(group, number),
+      onCommitted: (group, number) => this.#feed.place(group, number),
       onRefused: ({ bytes }) => this.release(bytes),
       onBuried: (rows) => this.#buried(rows),
       onFailed,
     });
+    const { ledger } = this.#window;
+    const parts = { window: this.#window, committer: this.#committer };
+    this.#feed = new Feed(windowBytes, { spool, clock, log, ...parts });
     this.deadLetters = this.#readDeadLetters();
-    this.ledger.acceptUnread("spooled", spool.found);
-    this.ledger.acceptUnread("dead", spool.dead.totals());
-    this.#feed();
+    ledger.acceptUnread("spooled", spool.found);
+    ledger.acceptUnread("dead", spool.dead.totals());
+    this.#feed.readOn();
   }
 
   get ledger(): Ledger {
@@ -130,7 +129,7 @@ export class DiskQueue implements PacketQueue {
 
   release(bytes: number): void {
     this.#window.release(bytes);
-    this.#feed();
+    this.#feed.readOn();
   }
 
   adopt(bytes: number): void {
@@ -161,7 +160,7 @@ export class DiskQueue implements PacketQueue {
     failpoint("before_settle");
     this.#window.deliver(packet);
     this.#committer.settle(packet.ref!);
-    this.#feed();
+    this.#feed.readOn();
   }
 
   retry(packet: Packet, delayMs: number): void {
@@ -177,13 +176,13 @@ export class DiskQueue implements PacketQueue {
     const since = new Date(this.#doors.clock.wallMs()).toISOString();
     const attempts = packet.attempts + 1;
     this.#committer.bury({ ref: packet.ref!, packet, verdict, since, attempts });
-    this.#feed();
+    this.#feed.readOn();
   }
 
   replay(selection: Selection): Promise<number> {
     return this.#inParts(this.#settledSpool().dead.replayParts(selection), (part) => {
       this.ledger.respool(part);
-      this.#feed();
+      this.#feed.readOn();
     });
   }
 
@@ -227,81 +226,6 @@ export class DiskQueue implements PacketQueue {
     const reason = this.manyDeadLetters;
     if (reason && !this.#hasWarned) this.#doors.log.warn("many dead letters", { reason });
     this.#hasWarned = reason !== undefined;
-  }
-
-  /** Into the window if it fits, and nothing older waits unread; else its memory is let go. */
-  #place({ packets, bytes }: Group, group: number): void {
-    packets.forEach((packet, index) => packet.ref = { group, index });
-    if (this.#fits(packets.length, bytes)) {
-      this.#cursor = group;
-      for (const packet of packets) this.#window.take(packet, memoryBytes(packet));
-      return;
-    }
-    this.#window.release(bytes);
-    this.ledger.receiveUnread({
-      packets: packets.length,
-      messages: packets.reduce((sum, packet) => sum + packet.messages, 0),
-      bytes: packets.reduce((sum, packet) => sum + packet.bytes, 0),
-    });
-    // If nothing is in flight, nobody else would ever ask for more.
-    this.#feed();
-  }
-
-  #fits(packets: number, bytes: number): boolean {
-    return this.ledger.count("spooled").packets === 0 &&
-      this.ledger.count("queued").packets + packets <= this.capacity &&
-      this.ledger.heldBytes + bytes <= this.#windowBytes;
-  }
-
-  /** Reads on from the spool while the window is less than half full. */
-  #feed(): void {
-    if (this.#isFeeding || this.#committer.failure || !this.#isHungry()) return;
-    this.#isFeeding = true;
-    this.#doors.clock.soon(() => {
-      this.#isFeeding = false;
-      if (this.#committer.failure) return;
-      try {
-        this.#load();
-      } catch (error) {
-        return this.#committer.fail(error as Error);
-      }
-      this.#feed();
-    });
-  }
-
-  #isHungry(): boolean {
-    return this.ledger.count("spooled").packets > 0 &&
-      this.ledger.count("queued").packets < this.capacity / 2 &&
-      this.ledger.heldBytes < this.#windowBytes / 2 &&
-      this.#window.hasMemory(Math.min(FEED_BYTES, this.#windowBytes / 2));
-  }
-
-  #load(): void {
-    const { packets, bytes } = this.ledger.count("spooled");
-    const free = this.capacity - this.ledger.count("queued").packets;
-    const maxBytes = Math.min(FEED_BYTES, this.#windowBytes / 2, free * bytes / packets);
-    const groups = this.#doors.spool.load({ afterGroup: this.#cursor, maxBytes });
-    for (const { group, packets, lost } of groups) {
-      this.#cursor = group;
-      if (lost) this.#window.lose(lost);
-      for (const stored of packets) this.#window.load(this.#revive(stored));
-    }
-    if (groups.length === 0) this.#loseUnread();
-  }
-
-  /** Its time of acceptance was written down by the wall clock, as no other survives a restart. */
-  #revive(stored: StoredPacket): Packet {
-    const { clock } = this.#doors;
-    const ageMs = Math.max(0, clock.wallMs() - stored.acceptedWallMs);
-    const ref = { group: stored.group, index: stored.index };
-    return revivePacket(stored, { ref, acceptedAtMs: clock.monotonicMs() - ageMs });
-  }
-
-  /** The books name packets that the spool no longer has. */
-  #loseUnread(): void {
-    const lost = { ...this.ledger.count("spooled") };
-    this.#doors.log.error("packets are missing from the spool", { ...lost });
-    this.#window.lose(lost);
   }
 
   /** The spool, with everything that is settled written down. */

@@ -5,11 +5,11 @@
  */
 
 import { Channel } from "../channel.ts";
-import type { Cancel, Clock } from "../clock.ts";
-import { Heap } from "../heap.ts";
+import type { Clock } from "../clock.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, type PacketState } from "../packet.ts";
 import { Arrivals } from "./arrivals.ts";
 import { DeadLetters, type Selection, type Verdict } from "./dead_letter.ts";
+import { Delayed } from "./delayed.ts";
 import { type Count, Ledger, type Place } from "./ledger.ts";
 import type { PacketQueue } from "./packet_queue.ts";
 
@@ -31,10 +31,6 @@ export interface Beside {
 
 const UNSETTLED: readonly Place[] = ["queued", "spooled", "in_flight"];
 
-/** While draining, a failed packet is tried again after this part of the time that is left. */
-const DRAIN_RETRY_PART = 1 / 4;
-const MIN_DRAIN_RETRY_MS = 50;
-
 /** What wakes each of those that wait, and the bytes it waits for; longest waiting first. */
 type Waiters = Map<() => void, number>;
 
@@ -46,15 +42,10 @@ export class MemoryQueue implements PacketQueue {
   retries = 0;
   readonly #options: QueueOptions;
   readonly #clock: Clock;
-  /** Packets that wait out their back-off, by due time. */
-  readonly #delayed = new Heap<Packet>();
+  readonly #delayed: Delayed;
   readonly #arrivals = new Arrivals();
   /** Bytes reserved for bodies that are being read. */
   #reservedBytes = 0;
-  #drainUntilMs = Infinity;
-  #cancelWake: Cancel | undefined;
-  #wakeAtMs = Infinity;
-  #closed = false;
   readonly #roomWaiters: Waiters = new Map();
   readonly #idleWaiters: Waiters = new Map();
 
@@ -62,6 +53,7 @@ export class MemoryQueue implements PacketQueue {
     this.#options = options;
     this.#clock = clock;
     this.channel = new Channel(options.capacity);
+    this.#delayed = new Delayed(clock, (packet) => this.channel.putBack(packet));
   }
 
   get capacity(): number {
@@ -191,10 +183,7 @@ export class MemoryQueue implements PacketQueue {
     this.#move(packet, "in_flight", "queued");
     this.retries++;
     if (delayMs <= 0) return this.channel.putBack(packet);
-    const nowMs = this.#clock.monotonicMs();
-    const dueMs = nowMs + Math.min(delayMs, this.#longestDelayMs(nowMs));
-    this.#delayed.push(dueMs, packet);
-    if (dueMs < this.#wakeAtMs && !this.#closed) this.#wakeAt(dueMs);
+    this.#delayed.add(packet, delayMs);
   }
 
   putBack(packet: Packet): void {
@@ -241,10 +230,7 @@ export class MemoryQueue implements PacketQueue {
   }
 
   releaseDelayed(drainMs: number): void {
-    this.#drainUntilMs = this.#clock.monotonicMs() + drainMs;
-    this.#cancelWake?.();
-    this.#wakeAtMs = Infinity;
-    this.#releaseDue(Infinity);
+    this.#delayed.release(drainMs);
   }
 
   async idle(timeoutMs: number): Promise<boolean> {
@@ -258,8 +244,7 @@ export class MemoryQueue implements PacketQueue {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#cancelWake?.();
+    this.#delayed.close();
     this.channel.close();
   }
 
@@ -295,10 +280,6 @@ export class MemoryQueue implements PacketQueue {
     return this.#freeBytes() < 0;
   }
 
-  #longestDelayMs(nowMs: number): number {
-    return Math.max(MIN_DRAIN_RETRY_MS, (this.#drainUntilMs - nowMs) * DRAIN_RETRY_PART);
-  }
-
   /** Wakes whoever waits for room, and for the end. */
   #signal(): void {
     this.#publish();
@@ -330,22 +311,5 @@ export class MemoryQueue implements PacketQueue {
       const cancel = this.#clock.after(timeoutMs, wake);
       waiters.set(wake, bytes);
     });
-  }
-
-  #wakeAt(dueMs: number): void {
-    this.#cancelWake?.();
-    this.#wakeAtMs = dueMs;
-    const nowMs = this.#clock.monotonicMs();
-    this.#cancelWake = this.#clock.after(Math.max(0, dueMs - nowMs), () => {
-      this.#wakeAtMs = Infinity;
-      this.#releaseDue(this.#clock.monotonicMs());
-    });
-  }
-
-  #releaseDue(untilMs: number): void {
-    for (let due = this.#delayed.peekKey(); due !== undefined; due = this.#delayed.peekKey()) {
-      if (due > untilMs) return this.#wakeAt(due);
-      this.channel.putBack(this.#delayed.pop()!);
-    }
   }
 }

@@ -3,8 +3,9 @@
  * has resolved.
  *
  * Commits are in-thread, as one takes less than a hand-over to a thread would; syncs are not, as
- * the disk takes its time. Whoever calls them gathers what comes meanwhile. Always true: a packet leaves only when it is settled, or
- * in the transaction that writes its dead letter; a full disk refuses arrivals and nothing else.
+ * the disk takes its time. Whoever calls them gathers what comes meanwhile. Always true: a packet
+ * leaves only when it is settled, or in the transaction that writes its dead letter; a full disk
+ * refuses arrivals and nothing else.
  */
 
 import type { Clock } from "../clock.ts";
@@ -24,7 +25,7 @@ import {
 } from "./group_rows.ts";
 import { GroupWriter } from "./packet_codec.ts";
 import { SpoolDatabase } from "./spool_database.ts";
-import { faultOf, isDiskFull, StorageError } from "./storage_error.ts";
+import { faultOf, isDiskFull, isFull, StorageError } from "./storage_error.ts";
 
 export type { PacketRef } from "../packet.ts";
 export type { AnalyzerRow } from "./analyzer_rows.ts";
@@ -347,8 +348,4 @@ export class Spool {
 
 function toDatabaseFault(error: unknown): string | undefined {
   return error instanceof StorageError ? error.kind : faultOf(error);
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof StorageError && error.kind === "full";
 }

@@ -27,6 +27,11 @@ export class StorageError extends Error {
   }
 }
 
+/** Whether there was no room, and nothing else is wrong. */
+export function isFull(error: unknown): boolean {
+  return error instanceof StorageError && error.kind === "full";
+}
+
 /** What an error of the database means. */
 export type DatabaseFault = "full" | "corrupt" | "locked" | "readonly" | "failed";
 

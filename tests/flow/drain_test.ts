@@ -8,6 +8,7 @@ import { TestFolder } from "../support/data_folder.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fleet } from "../support/fleet.ts";
 import { type Program, startDistributorProgram } from "../support/program.ts";
+import { register } from "../support/register.ts";
 
 const HALF_POST = "POST /api/v1/logs HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
 const JSON_TYPE = { "content-type": "application/json" };
@@ -15,13 +16,6 @@ const JSON_TYPE = { "content-type": "application/json" };
 // deno-lint-ignore no-explicit-any
 async function readJson(url: string): Promise<any> {
   return await (await fetch(url)).json();
-}
-
-async function register(url: string, analyzer: { id: string; url: string }): Promise<void> {
-  const body = JSON.stringify({ ...analyzer, weight: 1 });
-  const init = { method: "POST", headers: JSON_TYPE, body };
-  const response = await fetch(`${url}/api/v1/analyzers`, init);
-  assertEquals(response.status, 201, await response.text());
 }
 
 /** Posts packets that nobody can take: they stay queued. */

@@ -6,17 +6,12 @@ import { Agent, makePacket } from "../support/agent.ts";
 import { assertBalanced, assertConserved } from "../support/conservation.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fleet } from "../support/fleet.ts";
+import { openDescriptors, residentBytes } from "../support/proc.ts";
 import { DIST, startDistributorProgram } from "../support/program.ts";
+import { register } from "../support/register.ts";
 
 const IS_LINUX = Deno.build.os === "linux";
 const MIB = 2 ** 20;
-
-async function register(url: string, analyzer: { id: string; url: string }): Promise<void> {
-  const headers = { "content-type": "application/json" };
-  const body = JSON.stringify({ ...analyzer, weight: 1 });
-  const response = await fetch(`${url}/api/v1/analyzers`, { method: "POST", headers, body });
-  assertEquals(response.status, 201, await response.text());
-}
 
 async function connectAll(url: string, count: number): Promise<Deno.Conn[]> {
   const { hostname, port } = new URL(url);
@@ -34,11 +29,6 @@ async function connectAll(url: string, count: number): Promise<Deno.Conn[]> {
 
 function closeAll(connections: Deno.Conn[]): void {
   for (const connection of connections) connection.close();
-}
-
-async function residentBytes(pid: number): Promise<number> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) * 1024;
 }
 
 for (const keeps of [true, false]) {
@@ -67,7 +57,7 @@ async function runOutOfDescriptors(keeps: boolean): Promise<void> {
     const before = failures().length;
     const connections = await connectAll(url, 120);
     // Some runtimes say so only when connections have ended.
-    const hasRunOut = () => failures().length > before || openFiles(program.pid) >= 79;
+    const hasRunOut = () => failures().length > before || openDescriptors(program.pid) >= 79;
     await eventually(hasRunOut, { name: `it runs out, round ${round}` });
     closeAll(connections);
     await eventually(() => failures().length > before, { name: `failure ${round} is logged` });
@@ -82,10 +72,6 @@ async function runOutOfDescriptors(keeps: boolean): Promise<void> {
   await fleet.close();
 }
 
-function openFiles(pid: number): number {
-  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
-}
-
 Deno.test({
   name: "half-sent bodies hold no more memory than --queue-bytes allows",
   ignore: !IS_LINUX,
@@ -97,7 +83,7 @@ Deno.test({
     await using _program = program;
     const agent = new Agent(url);
     assertEquals(await agent.post(makePacket("first")), 202);
-    const before = await residentBytes(program.pid);
+    const before = residentBytes(program.pid);
     const connections = await connectAll(url, 60);
     const half = new Uint8Array(4 * MIB - 64 * 1024).fill(0x20);
     const start = `POST /api/v1/logs HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MIB}\r\n\r\n`;
@@ -112,7 +98,7 @@ Deno.test({
       return metrics.rejected.by_code.QUEUE_FULL >= 59 && metrics;
     }, { name: "all but one are refused" });
     assertEquals(refused.rejected, { packets: 59, by_code: { QUEUE_FULL: 59 } });
-    const grownMiB = (await residentBytes(program.pid) - before) / MIB;
+    const grownMiB = (residentBytes(program.pid) - before) / MIB;
     console.log(`60 half-sent bodies of 4 MiB: +${grownMiB.toFixed(0)} MiB`);
     assertLess(grownMiB, 64);
     assertEquals(await agent.post(makePacket("second")), 202, "there is room for short ones");

@@ -8,7 +8,7 @@ import { Agent } from "../support/agent.ts";
 import { assertBalanced, assertConserved } from "../support/conservation.ts";
 import { TestFolder } from "../support/data_folder.ts";
 import { eventually } from "../support/eventually.ts";
-import { Fleet } from "../support/fleet.ts";
+import { cpuSeconds } from "../support/proc.ts";
 import {
   DIST,
   type Program,
@@ -16,11 +16,10 @@ import {
   startDistributorProgram,
   startProgram,
 } from "../support/program.ts";
+import { register, registerFleet } from "../support/register.ts";
 
 const START_LIMIT_MS = 500;
 const IDLE_SECONDS = 5;
-/** Of the kernel's accounting, in which /proc/PID/stat counts. */
-const TICKS_PER_SECOND = 100;
 const SEED_PORTS = [8080, 8081, 8082, 8083, 8084];
 
 interface Finished {
@@ -225,28 +224,18 @@ Deno.test("distributor answers within half a second of its start", async () => {
   assertLess(tookMs[1]!, START_LIMIT_MS);
 });
 
-/** Processor time that a process has used so far, in seconds. */
-async function readCpuSeconds(pid: number): Promise<number> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
 Deno.test({
   name: "an idle distributor with four analyzers uses less than 1 % of a core",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     const { program, url } = await startDistributorProgram([]);
     await using _program = program;
-    const fleet = new Fleet();
-    for (const id of ["a", "b", "c", "d"]) {
-      await register(url, { id, url: (await fleet.add(id, 1)).url, weight: 1 });
-    }
+    const fleet = await registerFleet(url, ["a", "b", "c", "d"]);
     // The compiler tiers up and collects garbage for a moment after the start.
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    const before = await readCpuSeconds(program.pid);
+    const before = cpuSeconds(program.pid);
     await new Promise((resolve) => setTimeout(resolve, IDLE_SECONDS * 1000));
-    const percent = (await readCpuSeconds(program.pid) - before) / IDLE_SECONDS * 100;
+    const percent = (cpuSeconds(program.pid) - before) / IDLE_SECONDS * 100;
     console.log(`idle: ${percent.toFixed(2)} % of a core`);
     assertLess(percent, 1);
     program.signal("SIGTERM");
@@ -254,19 +243,6 @@ Deno.test({
     await fleet.close();
   },
 });
-
-/** What the seed does with curl. */
-async function register(
-  url: string,
-  analyzer: { id: string; url: string; weight: number },
-): Promise<void> {
-  const response = await fetch(`${url}/api/v1/analyzers`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(analyzer),
-  });
-  assertEquals([response.status, (await response.json()).status], [201, "created"]);
-}
 
 /** The seed's ports, or free ones where those are taken. */
 function choosePorts(): number[] {
@@ -299,7 +275,8 @@ Deno.test("the seed's local session works word for word", async () => {
       ...["-weight", `${weight}`],
     ]);
     await eventually(() => analyzer.stdout.length > 0, { name: `${id} listens` });
-    await register(url, { id, url: `http://localhost:${analyzerPort}`, weight });
+    const analyzerUrl = `http://localhost:${analyzerPort}`;
+    assertEquals(await register(url, { id, url: analyzerUrl, weight }), "created");
   }
   const generator = start("generator", [
     ...["-url", url],

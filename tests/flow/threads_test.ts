@@ -9,6 +9,7 @@ import { Fleet } from "../support/fleet.ts";
 import { TestFolder } from "../support/data_folder.ts";
 import { startDistributorProgram, startProgram } from "../support/program.ts";
 import { sendRaw } from "../support/raw_http.ts";
+import { register } from "../support/register.ts";
 import { startSystem } from "../support/system.ts";
 
 /** The kernel picks a thread for each connection: of so many, every thread gets some. */
@@ -208,7 +209,7 @@ Deno.test("threads: SIGTERM under load delivers all that any of them acknowledge
   const fleet = new Fleet();
   const agent = new Agent(url);
   const slow = await fleet.add("slow", 1, { batches: false, faults: { latency: 25 } });
-  await post(url, { id: "slow", url: slow.url, weight: 1 });
+  await register(url, { id: "slow", url: slow.url });
   const load = agent.startLoad({
     ratePerSecond: 400,
     next: (number) => makePacket(`drain-${number}`, 3),
@@ -233,7 +234,7 @@ Deno.test("threads: kill -9 under load loses nothing that any of them acknowledg
   for (let life = 0; life < 2; life++) {
     const { program, url } = await startDistributorProgram(flags);
     await using _program = program;
-    await post(url, { id: "a", url: analyzer.url, weight: 1 });
+    await register(url, { id: "a", url: analyzer.url });
     const agent = new Agent(url);
     agents.push(agent);
     const next = (number: number) => makePacket(`life-${life}-${number}`, 2);
@@ -259,15 +260,6 @@ Deno.test("threads: kill -9 under load loses nothing that any of them acknowledg
   assertEquals((await program.exits()).code, 0);
   await fleet.close();
 });
-
-async function post(url: string, analyzer: unknown): Promise<void> {
-  const response = await fetch(`${url}/api/v1/analyzers`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(analyzer),
-  });
-  assert(response.ok, await response.text());
-}
 
 Deno.test("threads: a port that another program listens on is refused, shared or not", async () => {
   const { program, url } = await startDistributorProgram(["--threads=2"]);

@@ -1,9 +1,10 @@
 /** What a hundred viewers of the stream cost a distributor that runs as a program. */
 
 import { assert, assertLess } from "@std/assert";
-import { Fleet } from "../support/fleet.ts";
 import { eventually } from "../support/eventually.ts";
+import { cpuSeconds } from "../support/proc.ts";
 import { startDistributorProgram } from "../support/program.ts";
+import { registerFleet } from "../support/register.ts";
 
 const VIEWERS = 100;
 const SECONDS = 5;
@@ -16,31 +17,22 @@ Deno.test({
   fn: async () => {
     const { program, url } = await startDistributorProgram([]);
     await using _program = program;
-    const fleet = new Fleet();
-    for (const id of ["a", "b", "c", "d"]) {
-      const { url: address } = await fleet.add(id, 1);
-      const response = await fetch(`${url}/api/v1/analyzers`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ id, url: address, weight: 1 }),
-      });
-      await response.body?.cancel();
-    }
+    const fleet = await registerFleet(url, ["a", "b", "c", "d"]);
     const leave = new AbortController();
     const events = Array.from({ length: VIEWERS }, () => 0);
     const viewing = events.map((_, i) =>
       view(url, { signal: leave.signal, seen: () => events[i]!++ })
     );
     await eventually(() => events.every((count) => count >= 2), { name: "all see something" });
-    const before = await readCpuTicks(program.pid);
+    const before = cpuSeconds(program.pid);
     const seen = [...events];
     await eventually(() => events.every((count, i) => count >= seen[i]! + SECONDS), {
       name: `${SECONDS} seconds more`,
       timeoutMs: 30_000,
     });
-    // A hundredth of a second each.
-    const percent = (await readCpuTicks(program.pid) - before) / SECONDS;
-    console.log(`${VIEWERS} viewers and the rest of an idle distributor: ${percent} % of a core`);
+    const percent = (cpuSeconds(program.pid) - before) / SECONDS * 100;
+    const shown = percent.toFixed(1);
+    console.log(`${VIEWERS} viewers and the rest of an idle distributor: ${shown} % of a core`);
     assertLess(percent, MOST_PERCENT);
     leave.abort();
     await Promise.all(viewing);
@@ -60,10 +52,4 @@ async function view(
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-}
-
-async function readCpuTicks(pid: number): Promise<number> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return Number(fields[11]) + Number(fields[12]);
 }

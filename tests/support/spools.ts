@@ -8,6 +8,7 @@ import {
   Spool,
   type SpoolOptions,
   type StoredPacket,
+  type Totals,
 } from "../../src/queue/spool.ts";
 import { FakeClock } from "./fake_clock.ts";
 
@@ -118,6 +119,13 @@ export function deadRow(
 
 export function bury(spool: Spool, rows: readonly DeadRow[]): void {
   spool.commit({ arrivals: [], settled: [], dead: rows });
+}
+
+/** Replays or deletes dead letters to the end; returns how many that were. */
+export function takeParts(parts: Iterable<Totals>): number {
+  let count = 0;
+  for (const { packets } of parts) count += packets;
+  return count;
 }
 
 /** All that is not settled, oldest first. */
