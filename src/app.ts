@@ -7,7 +7,7 @@
 
 import { type Context, Hono } from "@hono/hono";
 import { addAdminRoutes, type AdminDoors } from "./admin.ts";
-import { discardBody } from "./discard.ts";
+import { Discarder } from "./discard.ts";
 import { ApiError } from "./errors.ts";
 import { createFront, type Handler, INGEST_PATH } from "./front.ts";
 import { createIngest, type IngestDoors } from "./ingest.ts";
@@ -29,11 +29,12 @@ export function createApp(
     if (!(error instanceof ApiError)) doors.log.error("request failed", { error: String(error) });
     return problemResponse(toApiError(error));
   });
+  const refused = new Discarder(doors.admin.clock);
   return createFront({
     ingest,
     async rest(request) {
       const response = await app.fetch(request);
-      await discardBody(request, doors.admin.clock);
+      if (!response.ok) await refused.discard(request);
       return response;
     },
   });

@@ -2,7 +2,8 @@
  * Reads request bodies within bounds: the size of each, the memory of all under way, and time.
  *
  * Always true: while a body is read, its memory is reserved in the room. Once it has been read,
- * exactly its length is, until the caller gives that back; a body that failed holds nothing.
+ * exactly its length is, until the caller gives that back; a body that failed holds nothing. One
+ * exception: what is being inflated, one body at a time, is reserved when its size is known.
  */
 
 import { gunzipSync } from "node:zlib";
@@ -11,7 +12,9 @@ import { ApiError } from "./errors.ts";
 
 /** Bodies announced to be no larger are read the quickest way, which cannot be broken off. */
 const QUICK_BODY_BYTES = 64 * 1024;
-/** Any other body must be there within this time. */
+/** Any other body takes up to so many times the memory of what has come of it. */
+const GROWTH = 4;
+/** It must be there within this time. */
 const BODY_TIMEOUT_MS = 15_000;
 
 /** The memory that bodies may take. */
@@ -113,8 +116,7 @@ export class BodyReader {
     { length, claim }: { length: number; claim: Claim },
   ): Promise<Uint8Array> {
     const { maxBytes, clock } = this.#options;
-    const filling = new Filling(maxBytes, claim);
-    filling.reserve(Number.isNaN(length) ? 0 : length);
+    const filling = new Filling({ maxBytes, announcedBytes: length, claim });
     const reader = request.body?.getReader();
     if (!reader) return filling.bytes();
     let isLate = false;
@@ -177,31 +179,36 @@ class Claim {
   }
 }
 
-/** One buffer that is filled by chunks and grows where its size was not announced. */
+/**
+ * One buffer that is filled by chunks. It grows with what comes: room for what is only announced
+ * could be taken from all others by clients that send nothing.
+ */
 class Filling {
   readonly #maxBytes: number;
   readonly #claim: Claim;
+  /** It need never be larger. */
+  readonly #wholeBytes: number;
   #buffer = new Uint8Array(0);
   #length = 0;
 
-  constructor(maxBytes: number, claim: Claim) {
+  /** @param options.announcedBytes NaN if nothing is */
+  constructor(
+    { maxBytes, announcedBytes, claim }: {
+      maxBytes: number;
+      announcedBytes: number;
+      claim: Claim;
+    },
+  ) {
     this.#maxBytes = maxBytes;
     this.#claim = claim;
-  }
-
-  /** Makes room for so many bytes altogether. */
-  reserve(bytes: number): void {
-    this.#claim.set(bytes);
-    const larger = new Uint8Array(bytes);
-    larger.set(this.#buffer.subarray(0, this.#length));
-    this.#buffer = larger;
+    this.#wholeBytes = announcedBytes || maxBytes;
   }
 
   add(chunk: Uint8Array): void {
     const length = this.#length + chunk.length;
     if (length > this.#maxBytes) throw tooLarge(this.#maxBytes);
     if (length > this.#buffer.length) {
-      this.reserve(Math.min(this.#maxBytes, Math.max(length, 2 * this.#buffer.length)));
+      this.#grow(Math.max(length, Math.min(this.#wholeBytes, GROWTH * length)));
     }
     this.#buffer.set(chunk, this.#length);
     this.#length = length;
@@ -209,6 +216,12 @@ class Filling {
 
   bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
+  }
+
+  #grow(bytes: number): void {
+    this.#claim.set(bytes);
+    // Gives the old memory back at once.
+    this.#buffer = new Uint8Array(this.#buffer.buffer.transfer(bytes));
   }
 }
 

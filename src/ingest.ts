@@ -7,7 +7,7 @@
 
 import { BodyReader } from "./body.ts";
 import type { Clock } from "./clock.ts";
-import { discardBody } from "./discard.ts";
+import { Discarder } from "./discard.ts";
 import { ApiError } from "./errors.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
@@ -57,6 +57,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
     clock: doors.clock,
     full: () => full(queue),
   });
+  const refused = new Discarder(doors.clock);
   return async function ingest(request) {
     const startedMs = doors.clock.monotonicMs();
     let reservedBytes = 0;
@@ -83,7 +84,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       if (reservedBytes > 0) queue.release(reservedBytes);
       const refusal = toRefusal(error, doors);
       doors.metrics.reject(refusal.code);
-      await discardBody(request, doors.clock);
+      await refused.discard(request);
       return problemResponse(refusal);
     }
   };
@@ -92,6 +93,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
 /** A body that the drain cut off may come again; one that its sender left unfinished is its fault. */
 function toRefusal(error: unknown, { isOpen, log }: IngestDoors): ApiError {
   const refusal = toApiError(error);
+  if (refusal !== error) log.error("request failed", { error: String(error) });
   if (refusal.code === "BODY_INCOMPLETE" && !isOpen()) return draining();
   if (refusal.code === "QUEUE_FULL") log.warn("packet refused", { reason: refusal.message });
   return refusal;

@@ -65,13 +65,25 @@ Deno.test("bodies.read() leaves exactly the body's length reserved, whatever its
   }
 });
 
-Deno.test("bodies.read() reserves what is announced before it comes", async () => {
-  for (const length of [100, 100 * KIB]) {
+Deno.test("bodies.read() reserves a short body before it comes, of a long one what has come", async () => {
+  const rows: [length: number, sent: number, reserved: number[]][] = [
+    [100, 100, [100, 100]],
+    [64 * KIB, 10, [64 * KIB, 64 * KIB]],
+    [200 * KIB, 10 * KIB, [0, 40 * KIB]],
+    [200 * KIB, 65 * KIB, [0, 200 * KIB]],
+    [NaN, 65 * KIB, [0, 256 * KIB]],
+  ];
+  for (const [announced, sent, expected] of rows) {
     const { bodies, reserved } = setup();
     const { request, writer } = halfSent();
-    const reading = bodies.read(request, length);
-    assertEquals(reserved(), length);
-    await writer.write(filled(length));
+    const length = announced || sent;
+    const reading = bodies.read(request, announced);
+    const seen = [reserved()];
+    await writer.write(filled(sent));
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    seen.push(reserved());
+    assertEquals(seen, expected, `${sent} of ${announced}`);
+    if (length > sent) await writer.write(filled(length - sent));
     await writer.close();
     assertEquals((await reading).length, length);
     assertEquals(reserved(), length);
@@ -111,7 +123,11 @@ Deno.test("bodies.read() keeps most of the room from short bodies that never end
   const { bodies, clock, reserved } = setup(256 * KIB);
   const stuck = [halfSent(), halfSent()];
   const reading = stuck.map(({ request }) => codeOf(bodies.read(request, 40 * KIB)));
-  assertEquals([reserved(), clock.timers], [80 * KIB, 1], "the second has a deadline");
+  assertEquals(
+    [reserved(), clock.timers],
+    [40 * KIB, 1],
+    "the second has a deadline, and nothing yet",
+  );
   clock.advance(15_000);
   assertEquals(await reading[1], "BODY_TIMEOUT");
   assertEquals(reserved(), 40 * KIB);

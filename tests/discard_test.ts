@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { discardBody } from "../src/discard.ts";
+import { Discarder } from "../src/discard.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 
 /** A request whose body comes as a test lets it, and what became of it. */
@@ -17,10 +17,10 @@ function refused(headers: Record<string, string> = {}) {
 const chunk = () => new Uint8Array(64 * 1024);
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
-Deno.test("discardBody() reads to the end", async () => {
+Deno.test("discarder reads to the end", async () => {
   const clock = new FakeClock();
   const { request, controller, wasCancelled } = refused();
-  const discarding = discardBody(request, clock);
+  const discarding = new Discarder(clock).discard(request);
   for (let i = 0; i < 100; i++) {
     controller.enqueue(chunk());
     await settle();
@@ -32,14 +32,14 @@ Deno.test("discardBody() reads to the end", async () => {
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("discardBody() reads on where a reader has let go", async () => {
+Deno.test("discarder reads on where a reader has let go", async () => {
   const { request, controller } = refused();
   const reader = request.body!.getReader();
   controller.enqueue(chunk());
   await reader.read();
   reader.releaseLock();
   let isOver = false;
-  const discarding = discardBody(request, new FakeClock()).then(() => isOver = true);
+  const discarding = new Discarder(new FakeClock()).discard(request).then(() => isOver = true);
   controller.enqueue(chunk());
   await settle();
   assert(!isOver);
@@ -47,11 +47,11 @@ Deno.test("discardBody() reads on where a reader has let go", async () => {
   await discarding;
 });
 
-Deno.test("discardBody() waits 200 ms for a silent client, and 5 s for any", async () => {
+Deno.test("discarder waits 200 ms for a silent client, and 5 s for any", async () => {
   const clock = new FakeClock();
   const silent = refused();
   let isOver = false;
-  const discarding = discardBody(silent.request, clock).then(() => isOver = true);
+  const discarding = new Discarder(clock).discard(silent.request).then(() => isOver = true);
   clock.advance(199);
   await settle();
   assert(!isOver);
@@ -61,7 +61,7 @@ Deno.test("discardBody() waits 200 ms for a silent client, and 5 s for any", asy
 
   const endless = refused();
   let ms = 0;
-  const other = discardBody(endless.request, clock);
+  const other = new Discarder(clock).discard(endless.request);
   while (!endless.wasCancelled()) {
     endless.controller.enqueue(chunk());
     await settle();
@@ -73,15 +73,39 @@ Deno.test("discardBody() waits 200 ms for a silent client, and 5 s for any", asy
   assertEquals(ms, 5000);
 });
 
-Deno.test("discardBody() leaves what is not there, is taken, fails or is not sent before an answer", async () => {
+Deno.test("discarder reads 16 MiB on, and of 32 long bodies at a time", async () => {
   const clock = new FakeClock();
-  await discardBody(new Request("http://a/"), clock);
+  const discarder = new Discarder(clock);
+  const all = Array.from({ length: 33 }, () => refused());
+  const discarding = all.map(({ request }) => discarder.discard(request));
+  await discarding[32];
+  assert(!all[32]!.request.bodyUsed);
+  const short = refused({ "content-length": "1000" });
+  const last = discarder.discard(short.request);
+  assert(short.request.body!.locked, "a short body is always read on");
+  const [first] = all;
+  for (let i = 0; i < 256; i++) first!.controller.enqueue(chunk());
+  await settle();
+  assert(!first!.wasCancelled());
+  first!.controller.enqueue(chunk());
+  await discarding[0];
+  assert(first!.wasCancelled());
+  clock.advance(200);
+  await Promise.all([last, ...discarding]);
+  const next = refused();
+  void discarder.discard(next.request);
+  assert(next.request.body!.locked, "there is room for others again");
+});
+
+Deno.test("discarder leaves what is not there, is taken, fails or is not sent before an answer", async () => {
+  const clock = new FakeClock();
+  await new Discarder(clock).discard(new Request("http://a/"));
   const taken = refused();
   taken.request.body!.getReader();
-  await discardBody(taken.request, clock);
+  await new Discarder(clock).discard(taken.request);
   const failing = refused();
   failing.controller.error(new TypeError("reset"));
-  await discardBody(failing.request, clock);
-  await discardBody(refused({ expect: "100-continue" }).request, clock);
+  await new Discarder(clock).discard(failing.request);
+  await new Discarder(clock).discard(refused({ expect: "100-continue" }).request);
   assertEquals(clock.timers, 0);
 });

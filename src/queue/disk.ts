@@ -109,7 +109,7 @@ export class DiskQueue implements PacketQueue {
 
   get fullReason(): string {
     if (this.#committer.failure) return "the storage has failed";
-    if (!this.#committer.isShut() && !this.#window.hasMemory(this.#window.meanBytes)) {
+    if (this.#committer.hasRoom(this.#window.meanBytes)) {
       return "the memory for packets coming in is full";
     }
     return this.manyDeadLetters ??

@@ -109,6 +109,28 @@ Deno.test({
   },
 });
 
+Deno.test("clients that announce much and send little keep nobody out", async () => {
+  const flags = ["--durability=memory", "--queue-bytes=8MiB", "--drain-timeout=0"];
+  const { program, url } = await startDistributorProgram(flags);
+  await using _program = program;
+  const agent = new Agent(url);
+  const connections = await connectAll(url, 100);
+  const start = `POST /api/v1/logs HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MIB}\r\n\r\n{`;
+  for (const connection of connections) await connection.write(new TextEncoder().encode(start));
+  await eventually(async () => {
+    const metrics = await (await fetch(`${url}/api/v1/metrics`)).json();
+    return metrics.queued.packets === 0 && await agent.post(makePacket("a")) === 202;
+  }, { name: "a packet is accepted" });
+  for (let i = 0; i < 50; i++) {
+    const large = makePacket(`large-${i}`, 1, "x".repeat(100_000));
+    assertEquals(await agent.post(large), 202);
+  }
+  closeAll(connections);
+  program.signal("SIGTERM");
+  assertEquals((await program.exits()).code, 0);
+  assertConserved({ agent, seen: new Map(), dead: [], queued: 51 });
+});
+
 async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
 }
