@@ -32,7 +32,7 @@ export class HttpClient {
   readonly #connectTimeoutMs: number;
   readonly #maxAnswerBytes: number;
   readonly #clock: Clock;
-  readonly #dialling = new Set<(error: HttpError) => void>();
+  readonly #dialling = new Set<AbortController>();
   readonly #idle: HttpConnection[] = [];
   /** Oldest first, so that only the first can be the next to run out of time. */
   readonly #busy = new Set<HttpConnection>();
@@ -88,7 +88,7 @@ export class HttpClient {
   close(): void {
     this.retire();
     const error = new HttpError("interrupted", "Stopped by the sender");
-    for (const reject of this.#dialling) reject(error);
+    for (const dialling of this.#dialling) dialling.abort(error);
     for (const connection of this.#busy) connection.fail(error);
   }
 
@@ -155,20 +155,21 @@ export class HttpClient {
     throw new HttpError("connect", failure instanceof Error ? failure.message : String(failure));
   }
 
+  /** Gives up with the timeout: the system would go on dialling for two minutes. */
   async #dial(hostname: string): Promise<Deno.TcpConn> {
-    const { promise: failed, reject } = Promise.withResolvers<never>();
+    const dialling = new AbortController();
     const cancel = this.#clock.after(this.#connectTimeoutMs, () => {
-      reject(new HttpError("connect", `No connection within ${this.#connectTimeoutMs} ms`));
+      const detail = `No connection within ${this.#connectTimeoutMs} ms`;
+      dialling.abort(new HttpError("connect", detail));
     });
-    this.#dialling.add(reject);
-    const dialled = Deno.connect({ hostname, port: this.#port });
+    this.#dialling.add(dialling);
+    const { signal } = dialling;
     try {
-      return await Promise.race([dialled, failed]);
+      return await Deno.connect({ hostname, port: this.#port, signal });
     } catch (error) {
-      dialled.then((conn) => conn.close(), () => {});
-      throw error;
+      throw signal.aborted ? signal.reason : error;
     } finally {
-      this.#dialling.delete(reject);
+      this.#dialling.delete(dialling);
       cancel();
     }
   }

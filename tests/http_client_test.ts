@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HttpClient } from "../src/http_client.ts";
 import { HttpError } from "../src/http_error.ts";
+import { Blackhole } from "./support/blackhole.ts";
+import { eventually } from "./support/eventually.ts";
 import { FakeClock } from "./support/fake_clock.ts";
+import { openDescriptors } from "./support/proc.ts";
 
 const TIMEOUT_MS = 15_000;
 const GET = "GET / HTTP/1.1\r\nHost: test\r\n";
@@ -208,4 +211,32 @@ Deno.test("http client leaves neither timers nor connections behind", async () =
   client.retire();
   assertEquals([await peer.read(), clock.timers], ["", 0]);
   assertEquals((await assertRejects(() => client.request(GET), HttpError)).fault, "interrupted");
+});
+
+Deno.test({
+  name: "http client dials no longer than its timeout, and leaves no socket",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const hole = await Blackhole.dig(0);
+    const clock = new FakeClock();
+    const client = new HttpClient(new URL(`http://127.0.0.1:${hole.port}`), {
+      timeoutMs: TIMEOUT_MS,
+      clock,
+    });
+    const before = openDescriptors(Deno.pid);
+    const failing = Array.from(
+      { length: 10 },
+      () => assertRejects(() => client.request(GET), HttpError),
+    );
+    await eventually(() => openDescriptors(Deno.pid) >= before + 10, { name: "it dials" });
+    clock.advance(TIMEOUT_MS);
+    for (const { fault, message } of await Promise.all(failing)) {
+      assertEquals(fault, "connect");
+      assert(message.startsWith("No connection within "), message);
+    }
+    await eventually(() => openDescriptors(Deno.pid) <= before, { name: "no socket is left" });
+    assertEquals(clock.timers, 0);
+    hole.close();
+    client.close();
+  },
 });

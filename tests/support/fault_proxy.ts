@@ -6,6 +6,7 @@
  */
 
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { Blackhole } from "./blackhole.ts";
 
 /** Bytes of answers on one connection that pass before the fault; a function is asked for each. */
 type Threshold = number | (() => number);
@@ -32,9 +33,6 @@ export type ProxyFault =
 
 const HOST = "127.0.0.1";
 const SLICE_MS = 10;
-/** A listen queue that is full makes the kernel drop what asks for a connection. */
-const FILL_TIMEOUT_MS = 300;
-const MAX_FILL = 8192;
 
 export class FaultProxy {
   readonly #upstreamPort: number;
@@ -238,33 +236,5 @@ class Link {
         resolve();
       };
     });
-  }
-}
-
-/** A listener that takes nobody in, its queue full: the kernel answers no further connection. */
-class Blackhole {
-  readonly #listener: Deno.Listener;
-  readonly #filling: readonly Deno.Conn[];
-
-  private constructor(listener: Deno.Listener, filling: readonly Deno.Conn[]) {
-    this.#listener = listener;
-    this.#filling = filling;
-  }
-
-  static async dig(port: number): Promise<Blackhole> {
-    const listener = Deno.listen({ hostname: HOST, port });
-    const filling: Deno.Conn[] = [];
-    for (let isFull = false; !isFull && filling.length < MAX_FILL;) {
-      const signal = AbortSignal.timeout(FILL_TIMEOUT_MS);
-      const connection = await Deno.connect({ hostname: HOST, port, signal }).catch(() => null);
-      if (connection) filling.push(connection);
-      else isFull = true;
-    }
-    return new Blackhole(listener, filling);
-  }
-
-  close(): void {
-    for (const connection of this.#filling) connection.close();
-    this.#listener.close();
   }
 }
