@@ -12,6 +12,7 @@ import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
 import type { MetricsView } from "./metrics.ts";
 import {
+  type Carried,
   DEAD_REASONS,
   type DeadLetterInfo,
   type DeadReason,
@@ -132,39 +133,31 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
   });
   app.post("/api/v1/dead-letters/replay", async (context) => {
     const selection = parseSelection(await readOrder(context));
-    const { packets, notFound } = await carryOut(selection, (part) => queue.replay(part));
-    return sendJson({ status: "replayed", replayed: packets, ...notFound });
+    const done = await queue.replay(selection);
+    return sendJson({
+      status: "replayed",
+      replayed: done.packets,
+      ...viewMissing(selection, done),
+    });
   });
   app.delete("/api/v1/dead-letters", async (context) => {
     const selection = parseSelection(await readOrder(context));
-    const { packets, notFound } = await carryOut(selection, (part) => queue.deleteDead(part));
-    return sendJson({ status: "deleted", deleted: packets, ...notFound });
+    const done = await queue.deleteDead(selection);
+    return sendJson({ status: "deleted", deleted: done.packets, ...viewMissing(selection, done) });
   });
   app.delete("/api/v1/dead-letters/:id", async (context) => {
     refuseCrossOrigin(context);
     const id = context.req.param("id");
-    const deleted = await queue.deleteDead({ ids: [id] });
+    const { packets: deleted } = await queue.deleteDead({ ids: [id] });
     if (deleted === 0) throw noDeadLetter(id);
     return sendJson({ status: "deleted", deleted });
   });
 }
 
-/** Carries out an order; one by ids id by id, so as to know which of them it has not found. */
-async function carryOut(
-  selection: Selection,
-  act: (part: Selection) => number | Promise<number>,
-): Promise<{ packets: number; notFound: Record<string, unknown> }> {
-  const { ids, ...rest } = selection;
-  if (!ids) return { packets: await act(selection), notFound: {} };
-  const missing: string[] = [];
-  let packets = 0;
-  for (const id of new Set(ids)) {
-    const found = await act({ ...rest, ids: [id] });
-    packets += found;
-    if (found === 0) missing.push(id);
-  }
-  const notFound = { not_found: missing.slice(0, MAX_NOT_FOUND), not_found_count: missing.length };
-  return { packets, notFound };
+/** Where an order names ids, its answer tells which of them were not found. */
+function viewMissing({ ids }: Selection, { notFound }: Carried): Record<string, unknown> {
+  if (!ids) return {};
+  return { not_found: notFound.slice(0, MAX_NOT_FOUND), not_found_count: notFound.length };
 }
 
 function viewDeadLetter(letter: DeadLetterInfo): Record<string, unknown> {

@@ -17,10 +17,16 @@ import { problemResponse, toApiError } from "./problem.ts";
 
 /** Builds the handler of all requests. */
 export function createApp(
-  doors: { ingest: IngestDoors; admin: AdminDoors; observation: Observation; log: Log },
+  doors: {
+    ingest: Omit<IngestDoors, "discarder">;
+    admin: AdminDoors;
+    observation: Observation;
+    log: Log;
+  },
 ): Handler {
   const app = new Hono();
-  const ingest = createIngest(doors.ingest);
+  const discarder = new Discarder(doors.admin.clock);
+  const ingest = createIngest({ ...doors.ingest, discarder });
   app.post(INGEST_PATH, (context) => ingest(context.req.raw));
   addAdminRoutes(app, doors.admin);
   doors.observation.addRoutes(app);
@@ -29,12 +35,11 @@ export function createApp(
     if (!(error instanceof ApiError)) doors.log.error("request failed", { error: String(error) });
     return problemResponse(toApiError(error));
   });
-  const refused = new Discarder(doors.admin.clock);
   return createFront({
     ingest,
     async rest(request) {
       const response = await app.fetch(request);
-      if (!response.ok) await refused.discard(request);
+      if (!response.ok) await discarder.discard(request);
       return response;
     },
   });

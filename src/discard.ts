@@ -2,8 +2,9 @@
  * Reads on and forgets the bodies of requests that were refused before their end.
  *
  * The server closes a connection whose body nobody has read, and a client that is still sending
- * then often sees a reset in the answer's place. So what comes is read for a while, as proxies do
- * that linger before they close (RFC 9112, section 9.6). Owned by whoever answers the refusals.
+ * then often sees a reset in the answer's place (RFC 9112, section 9.6). So what comes is read for
+ * a while first, since the runtime lets nobody read once the answer is out: a client that trickles
+ * gets it that much later. One for all routes of a thread.
  */
 
 import type { Clock } from "./clock.ts";

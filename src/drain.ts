@@ -11,9 +11,9 @@ import type { PacketQueue } from "./queue/packet_queue.ts";
 import type { Registry } from "./registry.ts";
 
 /**
- * With nothing in flight and nobody to send to, a drain from disk ends after this long: the two
- * health checks, a second apart, that bring an analyzer back come within it, and so does the pause
- * that a busy one asks for with `Retry-After: 1`.
+ * With nothing in flight and nobody to send to, a drain from disk ends after this long: a busy
+ * analyzer's `Retry-After: 1` comes within it. One that is down for longer gets the rest after the
+ * next start, which is sooner than most that are down come back.
  */
 export const STUCK_MS = 2000;
 /** How often it is looked. */

@@ -165,7 +165,11 @@ export class HttpClient {
     this.#dialling.add(dialling);
     const { signal } = dialling;
     try {
-      return await Deno.connect({ hostname, port: this.#port, signal });
+      const connection = await Deno.connect({ hostname, port: this.#port, signal });
+      if (!signal.aborted) return connection;
+      // Both came at once.
+      connection.close();
+      throw signal.reason;
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     } finally {

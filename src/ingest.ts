@@ -7,7 +7,7 @@
 
 import { BodyReader } from "./body.ts";
 import type { Clock } from "./clock.ts";
-import { Discarder } from "./discard.ts";
+import type { Discarder } from "./discard.ts";
 import { ApiError } from "./errors.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
@@ -16,6 +16,7 @@ import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "./p
 import { scanFast } from "./fast_scanner.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
+import { queueFull } from "./queue/refusals.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** How long a request waits for room before it is refused: delivery gets a turn to make some. */
@@ -44,6 +45,7 @@ export interface IngestDoors {
   readonly log: Log;
   readonly newId: () => string;
   readonly maxBodyBytes: number;
+  readonly discarder: Discarder;
   /** Whether packets are let in at all. */
   readonly isOpen: () => boolean;
 }
@@ -55,9 +57,8 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
     maxBytes: doors.maxBodyBytes,
     room: queue,
     clock: doors.clock,
-    full: () => full(queue),
+    full: () => queueFull(queue.fullReason),
   });
-  const refused = new Discarder(doors.clock);
   return async function ingest(request) {
     const startedMs = doors.clock.monotonicMs();
     let reservedBytes = 0;
@@ -84,7 +85,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
       if (reservedBytes > 0) queue.release(reservedBytes);
       const refusal = toRefusal(error, doors);
       doors.metrics.reject(refusal.code);
-      await refused.discard(request);
+      await doors.discarder.discard(request);
       return problemResponse(refusal);
     }
   };
@@ -102,7 +103,7 @@ function toRefusal(error: unknown, { isOpen, log }: IngestDoors): ApiError {
 /** Before the body is read, so that a full queue costs no memory for bodies. */
 async function waitForRoom(bytes: number, queue: Intake): Promise<void> {
   await queue.roomAgain(bytes, ROOM_WAIT_MS);
-  if (!queue.hasRoom(bytes)) throw full(queue);
+  if (!queue.hasRoom(bytes)) throw queueFull(queue.fullReason);
 }
 
 /**
@@ -119,7 +120,7 @@ export async function acceptLater(
 ): Promise<{ kept: Promise<void> | undefined }> {
   await queue.roomAgain(memoryBytes(packet) - reservedBytes, ROOM_WAIT_MS);
   if (!isOpen()) throw draining();
-  if (!queue.accept(packet, reservedBytes)) throw full(queue);
+  if (!queue.accept(packet, reservedBytes)) throw queueFull(queue.fullReason);
   // Asked for here and now: a moment later it could be another packet's.
   return { kept: queue.kept() };
 }
@@ -171,11 +172,6 @@ function accepted(packetId: string, durability: string): Response {
 }
 
 const JSON_HEADERS = { "content-type": "application/json" };
-
-function full({ fullReason }: Intake): ApiError {
-  const detail = `${fullReason[0]!.toUpperCase()}${fullReason.slice(1)}`;
-  return new ApiError("QUEUE_FULL", `${detail}; send again after a moment`, { "retry-after": "1" });
-}
 
 /** The answer to whatever comes once a drain has begun. */
 export function draining(): ApiError {

@@ -58,7 +58,7 @@ export class Registry {
   readonly #restTimers = new Set<Cancel>();
   #closed = false;
   /** At the start nobody has been missed yet. */
-  #isAnyAvailable = true;
+  #toldAvailable = true;
 
   constructor(options: RegistryOptions, doors: { clock: Clock; random: Random; log: Log }) {
     this.#options = options;
@@ -359,8 +359,8 @@ export class Registry {
   /** Says once when nobody is left, and once when somebody is there again. */
   #tellAvailability(): void {
     const isAny = this.isAnyAvailable;
-    if (isAny === this.#isAnyAvailable || this.#closed) return;
-    this.#isAnyAvailable = isAny;
+    if (isAny === this.#toldAvailable || this.#closed) return;
+    this.#toldAvailable = isAny;
     if (isAny) this.#log.info("an analyzer is available again");
     else this.#log.warn("no analyzer is available: packets wait");
   }

@@ -14,6 +14,7 @@ import {
   VERDICT,
 } from "./support/disk_queues.ts";
 import { FakeSpool } from "./support/fake_spool.ts";
+import { makePacket } from "./support/spools.ts";
 
 Deno.test("diskQueue.kept() resolves after the sync, not before", async () => {
   const spool = new FakeSpool({ holdSync: true });
@@ -213,6 +214,20 @@ Deno.test("diskQueue.bury() writes the dead letter with its verdict, attempts an
   assertEquals(books(queue), [1, 0, 0, 0, 0, 1]);
 });
 
+Deno.test("diskQueue reads on when the memory of a dead letter is free again", async () => {
+  const { queue, clock } = setup({ capacity: 100, capacityBytes: 16e6 });
+  for (let i = 0; i < 4; i++) {
+    assert(queue.accept(makePacket(`large-${i}`, { bytes: 4_100_000 })));
+    await pass(clock);
+  }
+  for (let left = 4; left > 0; left--) {
+    const [packet] = startAll(queue);
+    assert(packet, `${left} are left`);
+    queue.bury(packet, VERDICT);
+    await pass(clock, 10);
+  }
+});
+
 Deno.test("diskQueue.replay() queues dead letters again; deleteDead() ends them", async () => {
   const { queue, clock } = setup();
   accept(queue, 4);
@@ -221,13 +236,13 @@ Deno.test("diskQueue.replay() queues dead letters again; deleteDead() ends them"
   for (const packet of all) queue.bury(packet, VERDICT);
   const replayed = queue.replay({ ids: [all[1]!.id, all[2]!.id, "unknown"] });
   await pass(clock);
-  assertEquals(await replayed, 2);
+  assertEquals(await replayed, { packets: 2, notFound: ["unknown"] });
   assertEquals(books(queue), [4, 2, 0, 0, 0, 2]);
   assertEquals(ids(startAll(queue)), [all[1]!.id, all[2]!.id]);
-  assertEquals(await queue.deleteDead({ reason: "rejected" }), 0);
+  assertEquals((await queue.deleteDead({ reason: "rejected" })).packets, 0);
   const deleted = queue.deleteDead({});
   await pass(clock);
-  assertEquals(await deleted, 2);
+  assertEquals((await deleted).packets, 2);
   assertEquals([books(queue), queue.deadLetters.size], [[4, 0, 0, 2, 0, 2], 0]);
 });
 

@@ -87,7 +87,7 @@ Deno.test("queue.accept() says no beyond its capacity in bytes, dead letters and
   queue.deliver(flying);
   assert(queue.accept(createPacket()), "what is delivered holds nothing");
   assertEquals(queue.ledger.heldBytes, 3 * each);
-  assertEquals(queue.deleteDead({}), 1);
+  assertEquals(queue.deleteDead({}).packets, 1);
   assertEquals(queue.ledger.heldBytes, 2 * each);
 });
 
@@ -146,20 +146,30 @@ Deno.test("queue.replay() queues dead letters as new, beyond the capacity if nee
   Object.assign(packet, { attempts: 5, rejections: 2, tried: [1, 2] });
   queue.bury(packet, VERDICT);
   assert(queue.accept(createPacket()));
-  assertEquals(queue.replay({ ids: [packet.id, "unknown"] }), 1);
+  const replayed = queue.replay({ ids: [packet.id, "unknown"] });
+  assertEquals(replayed, { packets: 1, notFound: ["unknown"] });
   assertEquals([packet.attempts, packet.rejections, packet.tried], [0, 0, []]);
   assertEquals(books(queue), [2, 2, 0, 0, 0]);
   assertEquals(queue.deadLetters.size, 0);
   assertEquals(queue.channel.poll(), packet);
-  assertEquals(queue.replay({}), 0);
+  assertEquals(queue.replay({}).packets, 0);
+});
+
+Deno.test("queue.replay() queues what is named first to come out first", () => {
+  const { queue } = setup();
+  const packets = [startOne(queue), startOne(queue), startOne(queue)];
+  for (const packet of packets) queue.bury(packet, VERDICT);
+  const order = [packets[2]!, packets[0]!, packets[1]!];
+  queue.replay({ ids: order.map(({ id }) => id) });
+  assertEquals([queue.channel.poll(), queue.channel.poll(), queue.channel.poll()], order);
 });
 
 Deno.test("queue.deleteDead() frees memory; the deleted still count as dead lettered", () => {
   const { queue } = setup();
   queue.bury(startOne(queue), VERDICT);
   queue.bury(startOne(queue), { ...VERDICT, reason: "rejected" });
-  assertEquals(queue.deleteDead({ reason: "rejected" }), 1);
-  assertEquals(queue.deleteDead({ reason: "rejected" }), 0);
+  assertEquals(queue.deleteDead({ reason: "rejected" }).packets, 1);
+  assertEquals(queue.deleteDead({ reason: "rejected" }).packets, 0);
   assertEquals([books(queue), queue.deadLetters.size], [[2, 0, 0, 0, 2], 1]);
   assertEquals(queue.ledger.heldBytes, memoryBytes(createPacket()));
 });

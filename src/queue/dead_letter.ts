@@ -52,6 +52,13 @@ export interface Selection {
   readonly reason?: DeadReason;
 }
 
+/** What an order has done. */
+export interface Carried {
+  readonly packets: number;
+  /** Ids of the selection under which there was nothing. */
+  readonly notFound: readonly string[];
+}
+
 /** Dead letters in memory. */
 export class DeadLetters implements DeadLetterBook {
   /** Oldest first. */
@@ -87,13 +94,16 @@ export class DeadLetters implements DeadLetterBook {
   }
 
   /** Removes what a selection names (all, if nothing) and returns it: by ids, then oldest first. */
-  takeAll({ ids, reason }: Selection): DeadLetter[] {
-    const named = ids
-      ? [...new Set(ids)].flatMap((id) => [...this.#byId.get(id) ?? []])
-      : [...this.#letters];
-    const taken = named.filter((letter) => reason === undefined || letter.reason === reason);
-    for (const letter of taken) this.#remove(letter);
-    return taken;
+  takeAll({ ids, reason }: Selection): { letters: DeadLetter[]; notFound: string[] } {
+    const isMeant = (letter: DeadLetter) => reason === undefined || letter.reason === reason;
+    const named = ids && [...new Set(ids)].map((id) => ({
+      id,
+      letters: [...this.#byId.get(id) ?? []].filter(isMeant),
+    }));
+    const letters = named?.flatMap(({ letters }) => letters) ?? [...this.#letters].filter(isMeant);
+    for (const letter of letters) this.#remove(letter);
+    const missing = named?.filter(({ letters }) => letters.length === 0) ?? [];
+    return { letters, notFound: missing.map(({ id }) => id) };
   }
 
   #remove(letter: DeadLetter): void {

@@ -47,6 +47,12 @@ export interface DeadRowsDoors {
   readonly committed: () => void;
 }
 
+/** What one step of an order has taken. */
+export interface DeadPart extends Totals {
+  /** An id under which there was nothing. */
+  readonly missing?: string;
+}
+
 export class DeadRows {
   readonly #database: RowDoors;
   readonly #doors: DeadRowsDoors;
@@ -107,12 +113,12 @@ export class DeadRows {
    *
    * @throws {StorageError} at a step, `full` or `failed`; what came before is replayed
    */
-  replayParts(selection: Selection): Generator<Totals> {
+  replayParts(selection: Selection): Generator<DeadPart> {
     return this.#takeEach(selection, (letters) => this.#doors.revive(letters));
   }
 
   /** Deletes what a selection names (all, if nothing) for good, step by step as {@link replayParts}. */
-  deleteParts(selection: Selection): Generator<Totals> {
+  deleteParts(selection: Selection): Generator<DeadPart> {
     return this.#takeEach(selection, () => () => {});
   }
 
@@ -134,24 +140,26 @@ export class DeadRows {
 
   /** All, oldest first, one at a time. */
   *all(): Generator<DeadLetterData> {
-    for (const keys of this.#keysFrom({})) for (const key of keys) yield this.#byKey(key)!;
+    for (const { keys } of this.#keysFrom({})) for (const key of keys) yield this.#byKey(key)!;
   }
 
   *#takeEach(
     selection: Selection,
     write: (letters: readonly DeadLetterData[]) => () => void,
-  ): Generator<Totals> {
-    for (const keys of this.#keysFrom(selection)) {
-      // A step for an id that is not there, too: an order may name very many.
-      if (keys.length === 0) yield zero();
+  ): Generator<DeadPart> {
+    for (const { id, keys } of this.#keysFrom(selection)) {
+      let packets = 0;
       for (let at = 0; at < keys.length;) {
         const letters = this.#part(keys, at, selection.reason);
         at += letters.looked;
         this.#take(letters.found, write);
         const taken = zero();
         for (const letter of letters.found) addLetter(taken, letter, 1);
+        packets += taken.packets;
         yield taken;
       }
+      // A step for an id that is not there, too: an order may name very many.
+      if (packets === 0 && id !== undefined) yield { ...zero(), missing: id };
     }
   }
 
@@ -185,10 +193,11 @@ export class DeadRows {
   }
 
   /** Keys of a selection, by ids, then oldest first. */
-  *#keysFrom({ ids, reason }: Selection): Generator<number[]> {
+  *#keysFrom({ ids, reason }: Selection): Generator<{ id?: string; keys: number[] }> {
     if (ids) {
       for (const id of new Set(ids)) {
-        yield this.#database.read(() => this.#statements.byId.all(id)).map(keyOf);
+        const keys = this.#database.read(() => this.#statements.byId.all(id)).map(keyOf);
+        yield { id, keys };
       }
       return;
     }
@@ -201,7 +210,7 @@ export class DeadRows {
       );
       if (rows.length === 0) return;
       after = keyOf(rows.at(-1)!);
-      yield rows.map(keyOf);
+      yield { keys: rows.map(keyOf) };
     }
   }
 

@@ -12,13 +12,14 @@ import { failpoint } from "../failpoint.ts";
 import type { Log } from "../log.ts";
 import { memoryBytes, type Packet } from "../packet.ts";
 import { Committer } from "./committer.ts";
-import type { DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
+import type { Carried, DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
 import { Feed } from "./feed.ts";
 import type { Ledger } from "./ledger.ts";
 import { MemoryQueue, type QueueOptions } from "./memory.ts";
 import type { PacketQueue } from "./packet_queue.ts";
 import { storageFailed, storageFull } from "./refusals.ts";
-import type { DeadRow, Spool, Totals } from "./spool.ts";
+import type { DeadRow, Spool } from "./spool.ts";
+import type { DeadPart } from "./dead_rows.ts";
 import { isFull } from "./storage_error.ts";
 
 /** What one commit takes together, at most. */
@@ -109,7 +110,8 @@ export class DiskQueue implements PacketQueue {
 
   get fullReason(): string {
     if (this.#committer.failure) return "the storage has failed";
-    if (this.#committer.hasRoom(this.#window.meanBytes)) {
+    // With less than this left, a large packet may already have found too little.
+    if (this.#committer.hasRoom(GROUP_BYTES)) {
       return "the memory for packets coming in is full";
     }
     return this.manyDeadLetters ??
@@ -179,14 +181,14 @@ export class DiskQueue implements PacketQueue {
     this.#feed.readOn();
   }
 
-  replay(selection: Selection): Promise<number> {
+  replay(selection: Selection): Promise<Carried> {
     return this.#inParts(this.#settledSpool().dead.replayParts(selection), (part) => {
       this.ledger.respool(part);
       this.#feed.readOn();
     });
   }
 
-  deleteDead(selection: Selection): Promise<number> {
+  deleteDead(selection: Selection): Promise<Carried> {
     return this.#inParts(this.#settledSpool().dead.deleteParts(selection), () => {});
   }
 
@@ -223,6 +225,7 @@ export class DiskQueue implements PacketQueue {
   /** Their packets are written down as dead letters, and leave memory. */
   #buried(rows: readonly DeadRow[]): void {
     for (const { packet } of rows) this.#window.forget(packet);
+    this.#feed.readOn();
     const reason = this.manyDeadLetters;
     if (reason && !this.#hasWarned) this.#doors.log.warn("many dead letters", { reason });
     this.#hasWarned = reason !== undefined;
@@ -247,12 +250,14 @@ export class DiskQueue implements PacketQueue {
   }
 
   /** An order may be about a million packets: everything else goes on between its steps. */
-  async #inParts(parts: Iterator<Totals>, onPart: (part: Totals) => void): Promise<number> {
+  async #inParts(parts: Iterator<DeadPart>, onPart: (part: DeadPart) => void): Promise<Carried> {
     let packets = 0;
+    const notFound: string[] = [];
     for (;;) {
       const { value, done } = this.#guard(() => parts.next());
-      if (done) return packets;
+      if (done) return { packets, notFound };
       packets += value.packets;
+      if (value.missing !== undefined) notFound.push(value.missing);
       onPart(value);
       try {
         await this.#doors.spool.sync();

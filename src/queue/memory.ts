@@ -8,7 +8,7 @@ import { Channel } from "../channel.ts";
 import type { Clock } from "../clock.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, type PacketState } from "../packet.ts";
 import { Arrivals } from "./arrivals.ts";
-import { DeadLetters, type Selection, type Verdict } from "./dead_letter.ts";
+import { type Carried, DeadLetters, type Selection, type Verdict } from "./dead_letter.ts";
 import { Delayed } from "./delayed.ts";
 import { type Count, Ledger, type Place } from "./ledger.ts";
 import type { PacketQueue } from "./packet_queue.ts";
@@ -201,8 +201,8 @@ export class MemoryQueue implements PacketQueue {
     this.#signal();
   }
 
-  replay(selection: Selection): number {
-    const letters = this.deadLetters.takeAll(selection);
+  replay(selection: Selection): Carried {
+    const { letters, notFound } = this.deadLetters.takeAll(selection);
     // What is put back last comes out first: so the oldest is.
     const nowMs = this.#clock.monotonicMs();
     for (const { packet } of letters.toReversed()) {
@@ -214,14 +214,14 @@ export class MemoryQueue implements PacketQueue {
       packet.tried = [];
       this.channel.putBack(packet);
     }
-    return letters.length;
+    return { packets: letters.length, notFound };
   }
 
-  deleteDead(selection: Selection): number {
-    const letters = this.deadLetters.takeAll(selection);
+  deleteDead(selection: Selection): Carried {
+    const { letters, notFound } = this.deadLetters.takeAll(selection);
     for (const { packet } of letters) this.ledger.release(packet);
     this.#signal();
-    return letters.length;
+    return { packets: letters.length, notFound };
   }
 
   oldestAgeSeconds(): number {

@@ -9,7 +9,7 @@
 
 import type { Channel } from "../channel.ts";
 import type { Packet } from "../packet.ts";
-import type { DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
+import type { Carried, DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
 import type { Ledger } from "./ledger.ts";
 
 export interface PacketQueue {
@@ -68,9 +68,9 @@ export interface PacketQueue {
   bury(packet: Packet, verdict: Verdict): void;
 
   /** Queues dead letters again, as if they had just come; returns how many. */
-  replay(selection: Selection): number | Promise<number>;
+  replay(selection: Selection): Carried | Promise<Carried>;
   /** Deletes dead letters for good; they still count as dead lettered. Returns how many. */
-  deleteDead(selection: Selection): number | Promise<number>;
+  deleteDead(selection: Selection): Carried | Promise<Carried>;
 
   /** The age of the packet in memory that has been queued longest, in seconds. */
   oldestAgeSeconds(): number;

@@ -1,11 +1,12 @@
-/** What agents and operators are told when the storage takes nothing. */
+/** What agents and operators are told when the queue takes nothing. */
 
 import { ApiError } from "../errors.ts";
 
 const RETRY_LATER = { "retry-after": "1" };
 
 /** To an agent it is all the same what is full. */
-export function queueFull(detail: string): ApiError {
+export function queueFull(reason: string): ApiError {
+  const detail = `${reason[0]!.toUpperCase()}${reason.slice(1)}`;
   return new ApiError("QUEUE_FULL", `${detail}; send again after a moment`, RETRY_LATER);
 }
 

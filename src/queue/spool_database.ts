@@ -48,7 +48,8 @@ export class SpoolDatabase {
   readonly #freePages: StatementSync;
   readonly #syncLevels: Readonly<Record<"FULL" | "NORMAL", StatementSync>>;
   #syncLevel: "FULL" | "NORMAL" = "FULL";
-  readonly #wal: Deno.FsFile;
+  /** Undefined while the database is being opened. */
+  readonly #wal: Deno.FsFile | undefined;
   readonly #maxPages: number;
   #failure: StorageError | undefined;
   #walBytes = 0;
@@ -156,7 +157,7 @@ export class SpoolDatabase {
   async sync(): Promise<void> {
     if (this.#failure) throw this.#failure;
     try {
-      await this.#wal.syncData();
+      await this.#wal!.syncData();
     } catch (error) {
       const { message } = error as Error;
       throw this.#failure = new StorageError("failed", `Cannot sync the spool: ${message}`, {
@@ -193,13 +194,14 @@ export class SpoolDatabase {
   abandon(fault: unknown): void {
     const cause = fault instanceof StorageError ? fault.cause : fault;
     if (faultOf(cause) === "corrupt") this.#options.onUnreadable();
+    this.#wal?.close();
     this.#database.close();
   }
 
   close(): void {
     // Still asked for when all is over.
     void this.usedBytes;
-    this.#wal.close();
+    this.#wal?.close();
     this.#database.close();
   }
 
@@ -239,7 +241,10 @@ export class SpoolDatabase {
 }
 
 function withoutLog(): StorageError {
-  return new StorageError("failed", "Cannot write to the spool: SQLite keeps no write-ahead log");
+  return new StorageError(
+    "failed",
+    "Cannot write to the spool: its write-ahead log could not be made; check the disk and start again",
+  );
 }
 
 function describe(fault: DatabaseFault, message: string): string {

@@ -6,6 +6,7 @@
  */
 
 import { systemClock } from "../clock.ts";
+import { Discarder } from "../discard.ts";
 import { createFront } from "../front.ts";
 import { createIngest } from "../ingest.ts";
 import { randomId } from "../random.ts";
@@ -39,6 +40,7 @@ class IngestThread {
       queue: link,
       metrics: link,
       clock: systemClock,
+      discarder: new Discarder(systemClock),
       log: link.log,
       newId: randomId,
       maxBodyBytes: start.maxBodyBytes,

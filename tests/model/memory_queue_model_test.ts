@@ -45,7 +45,8 @@ function step(
         .filter((letter) => letter.packetId === packetId);
       const isReplay = random() < 0.5;
       const selection = { ids: [packetId] };
-      assertEquals(isReplay ? queue.replay(selection) : queue.deleteDead(selection), same.length);
+      const done = isReplay ? queue.replay(selection) : queue.deleteDead(selection);
+      assertEquals(done, { packets: same.length, notFound: [] });
       if (!isReplay) continue;
       model.dead -= same.length;
       for (const letter of same) model.deadMessages -= letter.messages;

@@ -120,6 +120,11 @@ export class FakeSpool implements SpoolPart {
       write(letter);
       yield countLetters([letter]);
     }
+    for (const id of new Set(ids)) {
+      if (!chosen.some(({ packetId }) => packetId === id)) {
+        yield { ...countLetters([]), missing: id };
+      }
+    }
   }
 
   #add(records: readonly Omit<StoredPacket, keyof PacketRef>[]): number {

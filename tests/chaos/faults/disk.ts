@@ -65,7 +65,8 @@ async function runSyncFault(trial: Trial): Promise<Finding> {
 /** One of the first fsyncs fails, by which the database and its log come to be. */
 async function runStartSyncFault(trial: Trial): Promise<Finding> {
   const at = 1 + trial.seed % STARTING_SYNCS;
-  return await runInjected(trial, { calls: "fsync,fdatasync", error: "EIO", at });
+  const inject: Injection = { calls: "fsync,fdatasync", error: "EIO", at };
+  return await runInjected(trial, inject, { isAtStart: true });
 }
 
 /** The N-th write into a file fails for want of room. */
@@ -78,7 +79,11 @@ async function runWriteFault(trial: Trial): Promise<Finding> {
  * Sends one packet after the other with a call that fails: whoever met it must not be told 202.
  * It may also fail while the distributor starts, which then ends with a line that says so.
  */
-async function runInjected(trial: Trial, inject: Injection): Promise<Finding> {
+async function runInjected(
+  trial: Trial,
+  inject: Injection,
+  { isAtStart = false }: { isAtStart?: boolean } = {},
+): Promise<Finding> {
   await using rig = await Rig.build(trial, { weights: [] });
   const record = recordPath(rig);
   const launching = rig.launch({ wrap: straceWords(WRITES, { record, inject }) });
@@ -104,9 +109,11 @@ async function runInjected(trial: Trial, inject: Injection): Promise<Finding> {
   const { code } = await program.exits();
   const calls = await readCalls();
   const fatal = calls.findIndex(isFatal);
-  const told = countTold(calls, { fatal, hit: calls.findIndex((call) => call.isInjected) });
+  const hit = calls.findIndex((call) => call.isInjected);
+  const told = countTold(calls, { fatal, hit });
   rig.violations.push(
     ...broken("I1", told > 0, `${told} answered 202 after the fault`),
+    ...broken("I6", isAtStart && hit === -1, "no call was made to fail"),
     ...broken("I6", fatal !== -1 && code === 0, "exit code 0 after an fsync error"),
     ...broken("I6", fatal !== -1 && code === 137, "it went on after an fsync error"),
     ...broken("I6", !started && code === 0, "exit code 0 for a start that failed"),
