@@ -254,9 +254,10 @@ function readFile(path: string): string | undefined {
     return Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new UsageError(
-      `Cannot read config file ${JSON.stringify(path)}: ${(error as Error).message}`,
-    );
+    const why = error instanceof Deno.errors.NotCapable
+      ? "Deno's permissions do not let this program read it; put it into the folder config"
+      : (error as Error).message;
+    throw new UsageError(`Cannot read config file ${JSON.stringify(path)}: ${why}`);
   }
 }
 

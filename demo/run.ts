@@ -34,11 +34,19 @@ class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
 
+/** For config and logs. Executables may read below `data`, but not in the system's folder. */
+function makeFolder(bin: string | undefined): string {
+  const prefix = "distributor-demo-";
+  if (bin === undefined) return Deno.makeTempDirSync({ prefix });
+  Deno.mkdirSync("data", { recursive: true });
+  return Deno.makeTempDirSync({ prefix, dir: "data" });
+}
+
 /** Runs the demo. */
 export async function run(options: RunOptions): Promise<Ending> {
   const stop = new AbortController();
   const interrupt = () => stop.abort(new Interrupted());
-  const folder = Deno.makeTempDirSync({ prefix: "distributor-demo-" });
+  const folder = makeFolder(options.bin);
   const screen = createScreen(options, interrupt);
   const processes = new Processes({ folder, bin: options.bin });
   // Below the one folder that the distributor may write to; a demo starts with nothing in it.

@@ -18,6 +18,7 @@ import {
   type DeadReason,
   type Selection,
 } from "./queue/dead_letter.ts";
+import type { Log } from "./log.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
 import { MAX_ANALYZERS, type Registry } from "./registry.ts";
 
@@ -36,6 +37,7 @@ export interface AdminDoors {
   readonly queue: PacketQueue;
   readonly metrics: () => MetricsView;
   readonly clock: Clock;
+  readonly log: Log;
   /** Why the distributor is not ready, or undefined. */
   readonly unready: () => string | undefined;
   /** What an operator ought to see to, though packets are taken. */
@@ -113,7 +115,7 @@ function addAnalyzerRoutes(app: Hono, { registry, readOrder }: OrderDoors): void
   });
 }
 
-function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void {
+function addDeadLetterRoutes(app: Hono, { queue, log, readOrder }: OrderDoors): void {
   app.get("/api/v1/dead-letters", (context) => {
     const offset = readWhole(context, "offset", { fallback: 0, max: MAX_OFFSET });
     const limit = readWhole(context, "limit", { fallback: 100, max: MAX_PAGE });
@@ -134,6 +136,7 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
   app.post("/api/v1/dead-letters/replay", async (context) => {
     const selection = parseSelection(await readOrder(context));
     const done = await queue.replay(selection);
+    log.info("dead letters replayed", { packets: done.packets, source: "api" });
     return sendJson({
       status: "replayed",
       replayed: done.packets,
@@ -143,6 +146,7 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
   app.delete("/api/v1/dead-letters", async (context) => {
     const selection = parseSelection(await readOrder(context));
     const done = await queue.deleteDead(selection);
+    log.info("dead letters deleted", { packets: done.packets, source: "api" });
     return sendJson({ status: "deleted", deleted: done.packets, ...viewMissing(selection, done) });
   });
   app.delete("/api/v1/dead-letters/:id", async (context) => {
@@ -150,6 +154,7 @@ function addDeadLetterRoutes(app: Hono, { queue, readOrder }: OrderDoors): void 
     const id = context.req.param("id");
     const { packets: deleted } = await queue.deleteDead({ ids: [id] });
     if (deleted === 0) throw noDeadLetter(id);
+    log.info("dead letters deleted", { packets: deleted, source: "api" });
     return sendJson({ status: "deleted", deleted });
   });
 }

@@ -263,11 +263,15 @@ function findText(
   }
   const value = from.file[key];
   if (value === undefined) return undefined;
+  return { text: String(value), source: "file", origin: `config key ${JSON.stringify(key)}` };
+}
+
+function checkFileValue(key: keyof Options, value: unknown): void {
   const origin = `config key ${JSON.stringify(key)}`;
   if (typeof value === "object") {
     throw new UsageError(`Invalid value for ${origin}: expected a text, a number or a boolean`);
   }
-  return { text: String(value), source: "file", origin };
+  parseValue(OPTIONS[key], String(value), origin);
 }
 
 function parseAll(table: OptionTable, written: ReadonlyMap<string, string>): unknown {
@@ -297,7 +301,9 @@ function readFile(path: string | undefined, doors: ConfigDoors): Record<string, 
     throw new UsageError(`Cannot read config file ${shown}: it must be a JSON object`);
   }
   const known = [...Object.keys(OPTIONS), "analyzers"];
-  for (const key of Object.keys(parsed)) {
+  for (const [key, value] of Object.entries(parsed)) {
+    // What is overridden is checked, too: it would be in force one day.
+    if (key in OPTIONS) checkFileValue(key as keyof Options, value);
     if (known.includes(key)) continue;
     throw new UsageError(
       `Unknown key ${JSON.stringify(key)} in config file ${shown}: allowed are ${known.join(", ")}`,

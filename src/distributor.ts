@@ -172,6 +172,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       queue,
       metrics,
       clock,
+      log,
       unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
       warnings: () => listWarnings({ queue, spool, analyzers: registry.glances() }),
     },

@@ -136,10 +136,16 @@ function readPacket(
       newId: doors.newId,
     });
   } catch (error) {
-    // curl -d calls everything a form; what does not read as JSON may well be one.
-    const mayBeForm = isForm && error instanceof ApiError && error.status === 400;
+    // curl -d calls everything a form; what does not even begin as JSON may well be one.
+    const mayBeForm = isForm && error instanceof ApiError && error.status === 400 &&
+      !beginsAsJson(received);
     throw mayBeForm ? unsupportedType("application/x-www-form-urlencoded") : error;
   }
+}
+
+function beginsAsJson(received: Uint8Array): boolean {
+  const [first] = new TextDecoder().decode(received.subarray(0, 64)).trimStart();
+  return first === "{" || first === "[";
 }
 
 let formattedMs = NaN;

@@ -3,8 +3,8 @@
 import { type Clock, systemClock } from "./clock.ts";
 
 /**
- * Under a task runner a terminal's Ctrl-C comes twice at once, from the terminal and from the
- * runner: within this time it is one. Nobody types SIGTERM.
+ * Under a task runner a signal comes twice at once, to the group of processes and from the runner:
+ * within this time it is one.
  */
 const ECHO_MS = 300;
 
@@ -29,7 +29,7 @@ export function onStopSignal(
       if (firstMs === undefined) {
         firstMs = clock.monotonicMs();
         stop(signal);
-      } else if (signal !== "SIGINT" || clock.monotonicMs() - firstMs > ECHO_MS) abort(signal);
+      } else if (clock.monotonicMs() - firstMs > ECHO_MS) abort(signal);
     };
     Deno.addSignalListener(signal, listener);
     return () => Deno.removeSignalListener(signal, listener);

@@ -106,6 +106,10 @@ Deno.test("readConfig() refuses a bad value from each source in one line that na
       [`flag --${flagName(key)}`, { args: [`-${flagName(key)}`, bad] }],
       [`environment variable ${environmentName(key)}`, { env: { [environmentName(key)]: bad } }],
       [`config key "${key}"`, { files: JSON.stringify({ [key]: bad }) }],
+      [`config key "${key}"`, {
+        files: JSON.stringify({ [key]: bad }),
+        args: [`--${flagName(key)}=${option.default}`],
+      }],
     ];
     for (const [origin, given] of origins) {
       const start = `Invalid value ${JSON.stringify(bad)} for ${origin}: allowed is `;

@@ -275,7 +275,7 @@ Deno.test("diskQueue lets nothing in while its spool says that it is nearly full
   accept(queue, 1);
   spool.isNearlyFull = true;
   await pass(clock);
-  assert(!queue.hasRoom());
+  assert(!queue.hasRoom() && !queue.isReady);
   assert(!queue.accept(createPacket()));
   queue.deliver(startAll(queue)[0]!);
   await pass(clock, 5);

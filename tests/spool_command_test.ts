@@ -103,6 +103,22 @@ Deno.test("spool check tells of a damaged group, export leaves it out and says s
   assertEquals(snapshot(folder), before);
 });
 
+Deno.test("spool check and export say what becomes of a database that cannot be read", () => {
+  using folder = new TempFolder();
+  fill(folder, "closed");
+  const path = `${folder.path}/spool.db`;
+  const database = Deno.readFileSync(path);
+  database.fill(0xff, 100, 123);
+  Deno.writeFileSync(path, database);
+  for (const verb of ["check", "export"]) {
+    assertThrows(
+      () => run(verb, folder.path),
+      StorageError,
+      "the next start of the distributor sets it aside",
+    );
+  }
+});
+
 Deno.test("spool export leaves a log alone that holds not one transaction", () => {
   using folder = new TempFolder();
   fill(folder, "closed");

@@ -167,7 +167,11 @@ function whyUnusable(path: string, error: Error): string {
       "inside data with --data-dir, or make data a symbolic link; from source, main.ts also runs " +
       `with permissions of your own, such as --allow-write=${JSON.stringify(path)}`;
   }
-  return `${error.message.split("\n", 1)[0]}; ` +
+  const [message] = error.message.split("\n", 1);
+  if (faultOf(error) === "corrupt") {
+    return `its spool is damaged: ${message}; the next start of the distributor sets it aside`;
+  }
+  return `${message}; ` +
     "make it a folder that this user may write to, or choose another with --data-dir";
 }
 

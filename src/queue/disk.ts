@@ -105,7 +105,8 @@ export class DiskQueue implements PacketQueue {
   }
 
   get isReady(): boolean {
-    return !this.#committer.isShut() && this.#window.hasMemory(this.#window.meanBytes);
+    const { meanBytes } = this.#window;
+    return this.#committer.hasRoom(meanBytes) && this.#window.hasMemory(meanBytes);
   }
 
   get fullReason(): string {

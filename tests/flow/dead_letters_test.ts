@@ -103,6 +103,8 @@ Deno.test("deleted dead letters are gone and still in the books", async () => {
   assertEquals((await system.call("DELETE", PATH, { ids: ["bad-4"] })).json.deleted, 1);
   await system.conservation({ deleted: ["bad-3", "bad-4"] });
   assertEquals((await system.call("DELETE", PATH, { all: true })).json.deleted, 8);
+  const orders = system.events.filter(({ event }) => event === "dead letters deleted");
+  assertEquals(orders.map(({ fields }) => fields["packets"]), [1, 1, 8]);
   const { dead_lettered, dead_letters } = await system.metrics();
   assertEquals([dead_lettered, dead_letters], [{ packets: 10, messages: 20 }, 0]);
   await system.conservation({ deleted: Array.from({ length: 10 }, (_, i) => `bad-${i}`) });

@@ -216,13 +216,27 @@ Deno.test("SIGTERM counts what is cut off at the deadline as left, not as failed
   await fleet.close();
 });
 
+Deno.test("a SIGTERM that comes twice at once, as from a task runner, is one", async () => {
+  const { program, url } = await startDistributorProgram([
+    "--durability=memory",
+    "--drain-timeout=1s",
+  ]);
+  await using _program = program;
+  await queueUp(url, 10);
+  program.signal("SIGTERM");
+  await program.logs("draining");
+  program.signal("SIGTERM");
+  assertEquals((await program.exits()).code, 0);
+  await assertStopped(program, { undelivered: 10 });
+});
+
 Deno.test("a second SIGTERM exits at once", async () => {
   const { program, url } = await startDistributorProgram(["--durability=memory"]);
   await using _program = program;
   await queueUp(url, 10);
   program.signal("SIGTERM");
   await program.logs("draining");
-  // The first few may be taken for echoes of the same Ctrl-C, which task runners send twice.
+  // The first few may be taken for echoes of the first, which task runners send twice.
   const repeating = setInterval(() => program.signal("SIGTERM"), 100);
   const { code, tookMs } = await program.exits();
   clearInterval(repeating);

@@ -186,6 +186,12 @@ Deno.test("ingest answers 415 and says what it takes", async () => {
     assertProblem(answer, 415, "UNSUPPORTED_ENCODING");
     assertEquals(answer.headers.get("accept-encoding"), "gzip");
   }
+  const typos = ['{"log_messages":[', "", " \n[1", "{'a': 1}"];
+  for (const body of typos) {
+    const isJson = body !== "";
+    const answer = await submit(system, body, { headers: form });
+    assertProblem(answer, isJson ? 400 : 415, isJson ? "INVALID_JSON" : "UNSUPPORTED_TYPE");
+  }
   await system.conservation();
 });
 
