@@ -204,7 +204,7 @@ class Filling {
     this.#wholeBytes = announcedBytes || maxBytes;
   }
 
-  add(chunk: Uint8Array): void {
+  add(chunk: Uint8Array<ArrayBuffer>): void {
     const length = this.#length + chunk.length;
     if (length > this.#maxBytes) throw tooLarge(this.#maxBytes);
     if (length > this.#buffer.length) {
@@ -212,6 +212,8 @@ class Filling {
     }
     this.#buffer.set(chunk, this.#length);
     this.#length = length;
+    // Frees its memory now: many bodies make much garbage before it is collected.
+    chunk.buffer.transfer(0);
   }
 
   bytes(): Uint8Array {

@@ -1,10 +1,11 @@
 /**
  * Reads on and forgets the bodies of requests that were refused before their end.
  *
- * The server closes a connection whose body nobody has read, and a client that is still sending
+ * Older runtimes close a connection whose body nobody has read, and a client that is still sending
  * then often sees a reset in the answer's place (RFC 9112, section 9.6). So what comes is read for
- * a while first, since the runtime lets nobody read once the answer is out: a client that trickles
- * gets it that much later. One for all routes of a thread.
+ * a while first, since nobody can read once the answer is out: a client that trickles gets it that
+ * much later. Newer runtimes then read on by themselves, for as long as the client sends.
+ * One for all routes of a thread.
  */
 
 import type { Clock } from "./clock.ts";
@@ -28,12 +29,9 @@ export class Discarder {
 
   /** Resolves when the body has ended or is not read on. Never rejects. */
   async discard(request: Request): Promise<void> {
-    const { headers, bodyUsed } = request;
-    // A client that asks first sends nothing once it is refused; reading would tell it to go on.
-    if (!bodyUsed && headers.has("expect")) return;
     const { body } = request;
     if (body === null || body.locked) return;
-    const length = headers.get("content-length");
+    const length = request.headers.get("content-length");
     if (length !== null && Number(length) <= SHORT_BYTES) return await this.#readOn(body);
     if (this.#long >= MAX_LONG) return;
     this.#long++;

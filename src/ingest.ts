@@ -16,7 +16,7 @@ import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "./p
 import { scanFast } from "./fast_scanner.ts";
 import { problemResponse, toApiError } from "./problem.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
-import { queueFull } from "./queue/refusals.ts";
+import { draining, queueFull } from "./queue/refusals.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** How long a request waits for room before it is refused: delivery gets a turn to make some. */
@@ -178,13 +178,6 @@ function accepted(packetId: string, durability: string): Response {
 }
 
 const JSON_HEADERS = { "content-type": "application/json" };
-
-/** The answer to whatever comes once a drain has begun. */
-export function draining(): ApiError {
-  return new ApiError("DRAINING", "The distributor is shutting down: send again after a moment", {
-    "retry-after": "1",
-  });
-}
 
 function unsupportedType(type: string): ApiError {
   return new ApiError(

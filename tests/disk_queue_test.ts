@@ -228,6 +228,18 @@ Deno.test("diskQueue reads on when the memory of a dead letter is free again", a
   }
 });
 
+Deno.test("diskQueue ends an order when it drains, after the step that it is at", async () => {
+  const { queue, clock } = setup();
+  accept(queue, 4);
+  await pass(clock);
+  for (const packet of startAll(queue)) queue.bury(packet, VERDICT);
+  const replayed = assertRejects(() => queue.replay({}) as Promise<unknown>, ApiError);
+  queue.releaseDelayed(1000);
+  await pass(clock);
+  assertEquals((await replayed).code, "DRAINING");
+  assertEquals(books(queue), [4, 1, 0, 0, 0, 3]);
+});
+
 Deno.test("diskQueue.replay() queues dead letters again; deleteDead() ends them", async () => {
   const { queue, clock } = setup();
   accept(queue, 4);

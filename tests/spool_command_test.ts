@@ -119,6 +119,13 @@ Deno.test("spool check and export say what becomes of a database that cannot be 
   }
 });
 
+Deno.test("spool check says that nothing was ever kept where the first start was cut short", () => {
+  using folder = new TempFolder();
+  Deno.writeFileSync(`${folder.path}/spool.db`, new Uint8Array());
+  const check = () => run("check", folder.path);
+  assertThrows(check, StorageError, "nothing was ever kept in it");
+});
+
 Deno.test("spool export leaves a log alone that holds not one transaction", () => {
   using folder = new TempFolder();
   fill(folder, "closed");

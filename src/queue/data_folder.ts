@@ -6,7 +6,7 @@
 
 import type { Clock } from "../clock.ts";
 import { type FileLock, tryLock } from "./file_lock.ts";
-import { faultOf, StorageError } from "./storage_error.ts";
+import { faultOf, isIoError, StorageError } from "./storage_error.ts";
 
 const DATABASE = "spool.db";
 const LOCK = "spool.lock";
@@ -171,6 +171,7 @@ function whyUnusable(path: string, error: Error): string {
   if (faultOf(error) === "corrupt") {
     return `its spool is damaged: ${message}; the next start of the distributor sets it aside`;
   }
+  if (faultOf(error) === "failed" || isIoError(error)) return `${message}; check the disk`;
   return `${message}; ` +
     "make it a folder that this user may write to, or choose another with --data-dir";
 }

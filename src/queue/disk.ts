@@ -17,7 +17,7 @@ import { Feed } from "./feed.ts";
 import type { Ledger } from "./ledger.ts";
 import { MemoryQueue, type QueueOptions } from "./memory.ts";
 import type { PacketQueue } from "./packet_queue.ts";
-import { storageFailed, storageFull } from "./refusals.ts";
+import { draining, storageFailed, storageFull } from "./refusals.ts";
 import type { DeadRow, Spool } from "./spool.ts";
 import type { DeadPart } from "./dead_rows.ts";
 import { isFull } from "./storage_error.ts";
@@ -53,6 +53,7 @@ export class DiskQueue implements PacketQueue {
   readonly #committer: Committer;
   readonly #feed: Feed;
   #hasWarned = false;
+  #isDraining = false;
 
   constructor(options: QueueOptions, doors: DiskQueueDoors) {
     const { spool, clock, log, onFailed } = doors;
@@ -198,6 +199,7 @@ export class DiskQueue implements PacketQueue {
   }
 
   releaseDelayed(drainMs: number): void {
+    this.#isDraining = true;
     this.#window.releaseDelayed(drainMs);
   }
 
@@ -250,11 +252,15 @@ export class DiskQueue implements PacketQueue {
     };
   }
 
-  /** An order may be about a million packets: everything else goes on between its steps. */
+  /**
+   * An order may be about a million packets: everything else goes on between its steps. A drain ends
+   * it after the step it is at, as the packets it would bring could not be waited for.
+   */
   async #inParts(parts: Iterator<DeadPart>, onPart: (part: DeadPart) => void): Promise<Carried> {
     let packets = 0;
     const notFound: string[] = [];
     for (;;) {
+      if (this.#isDraining) throw draining();
       const { value, done } = this.#guard(() => parts.next());
       if (done) return { packets, notFound };
       packets += value.packets;

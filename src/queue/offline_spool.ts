@@ -12,7 +12,7 @@ import { DeadRows } from "./dead_rows.ts";
 import { type FileLock, tryLock } from "./file_lock.ts";
 import { GroupRows, type LoadedGroup, type Totals } from "./group_rows.ts";
 import { ask, type RowDoors } from "./spool_database.ts";
-import { checkForm } from "./spool_form.ts";
+import { checkForm, hasTables } from "./spool_form.ts";
 import { StorageError } from "./storage_error.ts";
 
 /** Findings of an integrity check, at most. */
@@ -34,6 +34,7 @@ export class OfflineSpool {
     try {
       opened = openReadOnly(folder);
       const { database, made } = opened;
+      if (!hasTables(database)) throw neverUsed(folder);
       checkForm(database);
       const doors = readOnlyDoors(database);
       this.#database = database;
@@ -84,6 +85,15 @@ function takeLock(folder: string): FileLock | undefined {
     );
   }
   throw inUse(folder);
+}
+
+/** The first start was cut short, before it could accept anything. */
+function neverUsed(folder: string): StorageError {
+  const shown = JSON.stringify(folder);
+  return new StorageError(
+    "unusable",
+    `Cannot look into data folder ${shown}: nothing was ever kept in it`,
+  );
 }
 
 interface Opened {

@@ -18,3 +18,12 @@ export function storageFailed(): ApiError {
   const detail = "The storage has failed: send again after a moment";
   return new ApiError("STORAGE_FAILED", detail, RETRY_LATER);
 }
+
+/** The answer to whatever comes once a drain has begun. */
+export function draining(): ApiError {
+  return new ApiError(
+    "DRAINING",
+    "The distributor is shutting down: send again after a moment",
+    RETRY_LATER,
+  );
+}

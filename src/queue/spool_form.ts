@@ -29,9 +29,14 @@ const TABLES = [
   "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 ];
 
+/** Whether anything was ever made in a database. */
+export function hasTables(database: DatabaseSync): boolean {
+  return first(database, "SELECT count(*) FROM sqlite_schema") !== 0;
+}
+
 /** Makes the tables in a database that has none. */
 export function createForm(database: DatabaseSync): void {
-  if (first(database, "SELECT count(*) FROM sqlite_schema") !== 0) return;
+  if (hasTables(database)) return;
   database.prepare("BEGIN IMMEDIATE").run();
   for (const table of TABLES) database.prepare(table).run();
   database.prepare("INSERT INTO meta VALUES ('format', ?)").run(String(FORMAT));

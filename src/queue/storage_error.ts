@@ -66,6 +66,11 @@ export function faultOf(error: unknown): DatabaseFault | undefined {
   return named ?? WORDS.find(([words]) => words.test(error.message))?.[1] ?? "failed";
 }
 
+/** Whether a system call said that the disk has failed. */
+export function isIoError({ message }: Error): boolean {
+  return /os error 5\b/.test(message);
+}
+
 /** Whether a system call said that the disk is full. */
 export function isDiskFull(error: unknown): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown };

@@ -5,7 +5,8 @@
  */
 
 import type { Clock } from "../clock.ts";
-import { acceptLater, draining, type IngestDoors } from "../ingest.ts";
+import { acceptLater, type IngestDoors } from "../ingest.ts";
+import { draining } from "../queue/refusals.ts";
 import type { Log } from "../log.ts";
 import type { PacketQueue } from "../queue/packet_queue.ts";
 import { toApiError } from "../problem.ts";
