@@ -57,6 +57,15 @@ async function readPort(stdout: ReadableStream<Uint8Array>): Promise<string> {
   return await found.promise;
 }
 
+/** One that has ended by itself must not hide why. */
+function stop(demo: Deno.ChildProcess): void {
+  try {
+    demo.kill("SIGINT");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
 async function main(): Promise<void> {
   const profile = (Deno.env.get("DENO_PROFILE") ?? "").split(" ").filter(Boolean);
   const demo = new Deno.Command(Deno.execPath(), {
@@ -79,7 +88,7 @@ async function main(): Promise<void> {
     await look(browser, url, { name: "dashboard-phone", width: 390 });
   } finally {
     await browser.close();
-    demo.kill("SIGINT");
+    stop(demo);
     await demo.status;
   }
 }
