@@ -112,7 +112,8 @@ export class Rig {
     const startedMs = performance.now();
     const { program } = this.spawn(launch);
     this.url = await program.url();
-    await eventually(async () => (await this.get("/readyz")).ok, { name: "it is ready" });
+    const { answers = "/readyz" } = launch;
+    await eventually(async () => (await this.get(answers)).ok, { name: `it answers ${answers}` });
     const tookMs = performance.now() - startedMs;
     this.firstLaunchMs ||= tookMs;
     for (const [i, { id, weight }] of this.witnesses.entries()) {

@@ -40,6 +40,8 @@ export interface LaunchOptions {
   readonly env?: Record<string, string>;
   /** Words before the command. */
   readonly wrap?: readonly string[];
+  /** What it answers once it is there: with a full disk it lives, and is not ready. */
+  readonly answers?: "/readyz" | "/livez";
 }
 
 export interface FinishOptions {

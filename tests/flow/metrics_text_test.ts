@@ -97,7 +97,7 @@ Deno.test("GET /metrics with 1000 analyzers takes less than 20 ms", async () => 
   await using system = await startSystem({ flags: ["--health-check-interval=1h"] });
   await registerMany(system, Array.from({ length: 1000 }, (_, i) => `analyzer-${i}`));
   const times: number[] = [];
-  for (let i = 0; i < 15; i++) {
+  for (let i = 0; i < 60; i++) {
     const startedMs = performance.now();
     await scrape(system);
     times.push(performance.now() - startedMs);

@@ -175,7 +175,7 @@ async function runFull(trial: Trial): Promise<Finding> {
 /** It can also be started while not a byte is free. */
 async function restartFull(rig: Rig): Promise<void> {
   await rig.kill();
-  await rig.launch();
+  await rig.launch({ answers: "/livez" });
 }
 
 type Damage = (bytes: Uint8Array, random: Trial["random"]) => Uint8Array;
