@@ -10,6 +10,7 @@ import { parseAnalyzer, parseAnalyzerChange } from "./analyzer_config.ts";
 import { BodyReader, FixedRoom } from "./body.ts";
 import type { Clock } from "./clock.ts";
 import { ApiError } from "./errors.ts";
+import type { Log } from "./log.ts";
 import type { MetricsView } from "./metrics.ts";
 import {
   type Carried,
@@ -18,7 +19,6 @@ import {
   type DeadReason,
   type Selection,
 } from "./queue/dead_letter.ts";
-import type { Log } from "./log.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
 import { MAX_ANALYZERS, type Registry } from "./registry.ts";
 

@@ -3,7 +3,8 @@
  *
  * Always true: while a body is read, its memory is reserved in the room. Once it has been read,
  * exactly its length is, until the caller gives that back; a body that failed holds nothing. One
- * exception: what is being inflated, one body at a time in a thread, is reserved when its size is known.
+ * exception: what is being inflated, one body at a time in a thread, is reserved when its size is
+ * known.
  */
 
 import { gunzipSync } from "node:zlib";

@@ -13,13 +13,13 @@ import type { Log } from "../log.ts";
 import { memoryBytes, type Packet } from "../packet.ts";
 import { Committer } from "./committer.ts";
 import type { Carried, DeadLetterBook, Selection, Verdict } from "./dead_letter.ts";
+import type { DeadPart } from "./dead_rows.ts";
 import { Feed } from "./feed.ts";
 import type { Ledger } from "./ledger.ts";
 import { MemoryQueue, type QueueOptions } from "./memory.ts";
 import type { PacketQueue } from "./packet_queue.ts";
 import { draining, storageFailed, storageFull } from "./refusals.ts";
 import type { DeadRow, Spool } from "./spool.ts";
-import type { DeadPart } from "./dead_rows.ts";
 import { isFull } from "./storage_error.ts";
 
 /** What one commit takes together, at most. */

@@ -34,7 +34,8 @@ export class OfflineSpool {
     try {
       opened = openReadOnly(folder);
       const { database, made } = opened;
-      if (!hasTables(database)) throw neverUsed(folder);
+      // The first start was cut short, before it could accept anything.
+      if (!hasTables(database)) throw closedTo(folder, new Error("nothing was ever kept in it"));
       checkForm(database);
       const doors = readOnlyDoors(database);
       this.#database = database;
@@ -78,22 +79,15 @@ function takeLock(folder: string): FileLock | undefined {
     const taken = tryLock(lock, { exclusive: false });
     if (taken) return taken;
   } catch (error) {
-    throw new StorageError(
-      "unusable",
-      `Cannot look into data folder ${JSON.stringify(folder)}: ${(error as Error).message}`,
-      { cause: error },
-    );
+    throw closedTo(folder, error as Error);
   }
   throw inUse(folder);
 }
 
-/** The first start was cut short, before it could accept anything. */
-function neverUsed(folder: string): StorageError {
-  const shown = JSON.stringify(folder);
-  return new StorageError(
-    "unusable",
-    `Cannot look into data folder ${shown}: nothing was ever kept in it`,
-  );
+/** A folder that cannot be looked into, and why. */
+function closedTo(folder: string, cause: Error): StorageError {
+  const detail = `Cannot look into data folder ${JSON.stringify(folder)}: ${cause.message}`;
+  return new StorageError("unusable", detail, { cause });
 }
 
 interface Opened {

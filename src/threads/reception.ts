@@ -6,9 +6,9 @@
 
 import type { Clock } from "../clock.ts";
 import { acceptLater, type IngestDoors } from "../ingest.ts";
-import { draining } from "../queue/refusals.ts";
 import type { Log } from "../log.ts";
 import type { PacketQueue } from "../queue/packet_queue.ts";
+import { draining } from "../queue/refusals.ts";
 import { toApiError } from "../problem.ts";
 import type { Commons } from "./commons.ts";
 import { type Answers, type Bundle, describeRefusal, type RoomWait } from "./messages.ts";
