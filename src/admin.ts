@@ -21,6 +21,7 @@ import {
 } from "./queue/dead_letter.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
 import { MAX_ANALYZERS, type Registry } from "./registry.ts";
+import type { Warning } from "./warnings.ts";
 
 /** Orders are short. */
 const MAX_ADMIN_BODY_BYTES = 1024 * 1024;
@@ -41,7 +42,7 @@ export interface AdminDoors {
   /** Why the distributor is not ready, or undefined. */
   readonly unready: () => string | undefined;
   /** What an operator ought to see to, though packets are taken. */
-  readonly warnings: () => readonly string[];
+  readonly warnings: () => readonly Warning[];
 }
 
 /** Ends with a line break, for those who read answers on a terminal. */
@@ -66,7 +67,7 @@ export function addAdminRoutes(app: Hono, doors: AdminDoors): void {
   app.get("/livez", () => sendJson({ status: "alive" }));
   app.get("/readyz", () => {
     const reason = doors.unready();
-    const told = doors.warnings();
+    const told = doors.warnings().map(({ text }) => text);
     const warnings = told.length === 0 ? {} : { warnings: told };
     return reason === undefined
       ? sendJson({ status: "ready", ...warnings })

@@ -18,9 +18,18 @@ export interface AnalyzerConfig {
   readonly weight: number;
 }
 
+/** A pause that an analyzer has asked for. */
+export interface Rest {
+  /** Monotonic milliseconds. */
+  readonly sinceMs: number;
+  readonly durationMs: number;
+}
+
 /** What an analyzer has done; stays with its id when its URL changes. */
 export class AnalyzerRecord {
   readonly delivered = { packets: 0, messages: 0 };
+  /** Requests that it answered with a 2xx; those that failed, by class. */
+  successes = 0;
   readonly failures = Object.fromEntries(
     FAILURE_CLASSES.map((failure) => [failure, 0]),
   ) as Record<FailureClass, number>;
@@ -38,9 +47,10 @@ export class Analyzer {
   readonly health: Health;
   url: string;
   weight: number;
-  paused = false;
-  /** It has asked to be left alone for a while (Retry-After). */
-  resting = false;
+  /** Since when an operator has it paused, in monotonic milliseconds; NaN while it is not. */
+  pausedSinceMs = NaN;
+  /** That it has asked to be left alone (Retry-After), while it is. */
+  rest: Rest | undefined;
   removed = false;
   /** Whether its health check offers to take NDJSON batches. */
   batches = false;
@@ -64,8 +74,12 @@ export class Analyzer {
     this.record = own.record ?? new AnalyzerRecord();
   }
 
+  get paused(): boolean {
+    return !Number.isNaN(this.pausedSinceMs);
+  }
+
   /** Whether anything may be sent to it at all. */
   get available(): boolean {
-    return !this.removed && !this.paused && !this.resting && this.health.state !== "ejected";
+    return !this.removed && !this.paused && !this.rest && this.health.state !== "ejected";
   }
 }

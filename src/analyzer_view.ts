@@ -14,20 +14,40 @@ import { WINDOW_SECONDS } from "./window.ts";
 /** How long an analyzer must have been full to be shown as not eligible. */
 const FULL_SHOWN_MS = 1000;
 
+/** How an analyzer takes part, in one word. */
+export type StatusKind =
+  | "ejected"
+  | "full"
+  | "healthy"
+  | "paused"
+  | "probation"
+  | "resting"
+  | "slow_start";
+
 /** What the API shows of an analyzer. */
 export interface AnalyzerView {
   readonly id: string;
   readonly url: string;
   readonly weight: number;
   readonly paused: boolean;
+  /** Its health alone. */
   readonly state: HealthState;
   /** Why the state began. */
   readonly reason: string;
   /** Seconds since the state began. */
   readonly state_seconds: number;
   readonly eligible: boolean;
+  /** What decides how it takes part now, of health, pause, rest and load; why, and since when. */
+  readonly status: {
+    readonly kind: StatusKind;
+    readonly reason: string;
+    readonly seconds: number;
+  };
   readonly share: { target: number; actual: number; window_seconds: number };
   readonly delivered: { packets: number; messages: number };
+  /** Requests that it answered with a 2xx, of one packet or many. */
+  readonly successes: number;
+  /** Requests that failed, by class. */
   readonly failures: Record<FailureClass, number>;
   /** Packets being posted now. */
   readonly in_flight: number;
@@ -79,18 +99,41 @@ export function glanceAtAnalyzer(analyzer: Analyzer, totals: Totals): AnalyzerGl
     reason: health.reason,
     state_seconds: roundMilli((nowMs - health.sinceMs) / 1000),
     eligible: isEligibleShown(analyzer, nowMs),
+    status: describeStatus(analyzer, nowMs),
     share: {
       target: fraction(weightShown(analyzer, nowMs), totals.weight),
       actual: fraction(record.recentMessages.total(nowMs), totals.recentMessages),
       window_seconds: WINDOW_SECONDS,
     },
     delivered: { ...record.delivered },
+    successes: record.successes,
     failures: { ...record.failures },
     in_flight: analyzer.inFlight,
     weight_factor: roundMilli(health.weightFactor(nowMs)),
     ejections: record.ejections,
     probes: { ...record.probes },
   };
+}
+
+function describeStatus(analyzer: Analyzer, nowMs: number): AnalyzerGlance["status"] {
+  const { health, rest } = analyzer;
+  const since = (kind: StatusKind, reason: string, sinceMs: number) => ({
+    kind,
+    reason,
+    seconds: roundMilli((nowMs - sinceMs) / 1000),
+  });
+  if (analyzer.paused) return since("paused", "by an operator", analyzer.pausedSinceMs);
+  if (health.state !== "healthy") return since(health.state, health.reason, health.sinceMs);
+  if (rest) {
+    return since("resting", `it asked for a pause of ${rest.durationMs / 1000} s`, rest.sinceMs);
+  }
+  if (!isEligibleShown(analyzer, nowMs)) {
+    return since("full", "it has all in flight that it may have", analyzer.fullSinceMs);
+  }
+  const factor = health.weightFactor(nowMs);
+  return factor < 1
+    ? since("slow_start", `with ${Math.round(factor * 100)} % of its weight`, health.sinceMs)
+    : since("healthy", health.reason, health.sinceMs);
 }
 
 function isEligibleShown(analyzer: Analyzer, nowMs: number): boolean {

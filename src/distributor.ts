@@ -148,11 +148,16 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     });
   const metrics = () => metricsOf(registry.views());
   tracing?.showMetrics(() => metricsOf(registry.glances()));
+  const condition = {
+    unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
+    warnings: () => listWarnings({ queue, spool, analyzers: registry.glances() }),
+  };
   const observation = new Observation({
     instruments,
     clock,
     state: metrics,
     glance: () => metricsOf(registry.glances()),
+    ...condition,
     boot: randomId(),
   });
   const app = createApp({
@@ -173,8 +178,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       metrics,
       clock,
       log,
-      unready: () => !isOpen ? "draining" : queue.isReady ? undefined : queue.fullReason,
-      warnings: () => listWarnings({ queue, spool, analyzers: registry.glances() }),
+      ...condition,
     },
     observation,
     log,

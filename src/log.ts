@@ -40,9 +40,14 @@ export interface LogOptions {
   readonly clock?: Clock;
 }
 
-/** Of one event at one level, this many lines are written within a window, the rest is counted. */
+/**
+ * Of one event at one level, and of one `id` where it has one, this many lines are written within a
+ * window, the rest is counted.
+ */
 export const MAX_LINES_PER_WINDOW = 5;
 export const WINDOW_MS = 10_000;
+/** Ids that are told apart within a window; of more, events are folded together. */
+export const MAX_WINDOWS = 4000;
 /** Longer strings are cut. */
 export const MAX_TEXT_LENGTH = 256;
 const MAX_DEPTH = 4;
@@ -86,7 +91,9 @@ interface Window {
   readonly startedAtMs: number;
   readonly level: string;
   readonly event: string;
+  readonly id: unknown;
   seen: number;
+  lastWallMs: number;
 }
 
 interface HandlerOptions {
@@ -113,15 +120,24 @@ class FoldingHandler extends BaseHandler {
     const nowMs = this.#options.clock.monotonicMs();
     this.#close((window) => nowMs - window.startedAtMs >= WINDOW_MS);
     const level = record.levelName.toLowerCase();
-    const key = `${level} ${record.msg}`;
-    let window = this.#windows.get(key);
-    if (!window) {
-      window = { startedAtMs: nowMs, level, event: record.msg, seen: 0 };
-      this.#windows.set(key, window);
-    }
+    const fields = record.args[0] as LogFields | undefined;
+    const window = this.#windowOf({ level, event: record.msg, id: idOf(fields) }, nowMs);
+    window.lastWallMs = this.#options.clock.wallMs();
     window.seen++;
     if (window.seen > MAX_LINES_PER_WINDOW) return;
-    this.#writeLine(level, record.msg, record.args[0] as LogFields | undefined);
+    this.#writeLine(level, record.msg, fields);
+  }
+
+  #windowOf(about: Pick<Window, "level" | "event" | "id">, nowMs: number): Window {
+    const { level, event } = about;
+    const id = this.#windows.size < MAX_WINDOWS ? about.id : undefined;
+    const key = JSON.stringify([level, event, id]);
+    let window = this.#windows.get(key);
+    if (!window) {
+      window = { startedAtMs: nowMs, level, event, id, seen: 0, lastWallMs: 0 };
+      this.#windows.set(key, window);
+    }
+    return window;
   }
 
   override log(line: string): void {
@@ -141,13 +157,24 @@ class FoldingHandler extends BaseHandler {
       if (!isOver(window)) return;
       this.#windows.delete(key);
       const repeated = window.seen - MAX_LINES_PER_WINDOW;
-      if (repeated > 0) this.#writeLine(window.level, window.event, { repeated });
+      if (repeated <= 0) continue;
+      const until = new Date(window.lastWallMs).toISOString();
+      this.#writeLine(window.level, window.event, { id: window.id, repeated, until });
     }
   }
 
   #writeLine(level: string, event: string, fields: LogFields = {}): void {
     const wallMs = this.#options.clock.wallMs();
     this.log(this.#options.formatLine({ wallMs, level, event: cut(event), fields: clean(fields) }));
+  }
+}
+
+/** What an event is about, where it says so in a word. */
+function idOf(fields: LogFields | undefined): string | undefined {
+  try {
+    return typeof fields?.id === "string" ? fields.id : undefined;
+  } catch {
+    return undefined;
   }
 }
 

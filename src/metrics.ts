@@ -31,8 +31,10 @@ export interface MetricsView {
   queued: Count & {
     /** Of these, what is in memory; the rest waits on disk alone. */
     in_memory: { packets: number; bytes: number };
-    /** Of what is in memory. */
+    /** Packets that may be in memory. */
     capacity: number;
+    /** Memory that accepted packets and bodies under way hold, and may hold. */
+    held_bytes: number;
     capacity_bytes: number;
     oldest_age_seconds: number;
   };
@@ -40,6 +42,10 @@ export interface MetricsView {
   retries: number;
   /** Dead letters that wait for an operator now. */
   dead_letters: number;
+  /** What they hold of the disk, with durability disk, else of the memory. */
+  dead_letter_bytes: number;
+  /** What they may hold, together with the packets that wait there. */
+  dead_letter_max_bytes: number;
   /** With durability disk. */
   spool?: SpoolView;
   analyzers: AnalyzerView[];
@@ -89,12 +95,15 @@ export function readMetrics<View extends AnalyzerGlance>(
       bytes: queued.bytes + spooled.bytes,
       in_memory: { packets: queued.packets, bytes: queued.bytes },
       capacity: queue.capacity,
+      held_bytes: queue.heldBytes,
       capacity_bytes: queue.capacityBytes,
       oldest_age_seconds: roundMilli(queue.oldestAgeSeconds()),
     },
     in_flight: packetsAndMessages(ledger.count("in_flight")),
     retries: queue.retries,
     dead_letters: queue.deadLetters.size,
+    dead_letter_bytes: queue.deadLetters.heldBytes,
+    dead_letter_max_bytes: rest.spool?.sizes().maxBytes ?? queue.capacityBytes,
     ...(rest.spool ? { spool: viewSpool(rest.spool, spooled.packets) } : {}),
     analyzers: rest.analyzers,
     uptime_seconds: roundMilli(rest.uptimeSeconds),

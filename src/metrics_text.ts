@@ -66,28 +66,50 @@ function writeFlow(out: Exposition, state: StateGlance): void {
   for (const code of ERROR_CODES) {
     out.sample(rejected.by_code[code] ?? 0, labelsOf({ reason: code }));
   }
+  out.counter(
+    "packets_lost_total",
+    "Packets found damaged on disk and put aside: they have left the books",
+    state.spool?.damaged_packets ?? 0,
+  );
   out.counter("packets_delivered_total", "Packets that an analyzer has taken", delivered.packets);
   // A replay takes a dead letter back into the queue, so this one may fall.
   const dead = state.dead_lettered.packets;
   out.gauge("dead_lettered_packets", "Packets given up and not replayed, deleted or not", dead);
-  out.counter("redispatches_total", "Failed attempts that were followed by another", state.retries);
+  out.counter("redispatches_total", "Packets sent again after a failed attempt", state.retries);
 }
 
-function writeQueue(out: Exposition, { queued, in_flight, dead_letters }: StateGlance): void {
+function writeQueue(out: Exposition, state: StateGlance): void {
+  const { queued, in_flight } = state;
   const { in_memory, capacity, capacity_bytes, oldest_age_seconds: age } = queued;
   out.gauge("queue_packets", "Packets that wait in memory", in_memory.packets);
   out.gauge("queue_messages", "Messages that wait, in memory or on disk", queued.messages);
   out.gauge("queue_bytes", "Bytes of the packets that wait in memory", in_memory.bytes);
   out.gauge("queue_capacity_packets", "Packets that may wait in memory", capacity);
-  out.gauge("queue_capacity_bytes", "Bytes that accepted packets may hold", capacity_bytes);
+  out.gauge(
+    "queue_held_bytes",
+    "Memory that accepted packets and bodies under way hold, all told",
+    queued.held_bytes,
+  );
+  out.gauge("queue_capacity_bytes", "Memory that they may hold", capacity_bytes);
   out.gauge("queue_oldest_age_seconds", "Age of the packet that waits longest", age);
   out.gauge("inflight_packets", "Packets in requests to analyzers", in_flight.packets);
-  out.gauge("dead_letters", "Dead letters that wait for an operator", dead_letters);
+  out.gauge("dead_letters", "Dead letters that wait for an operator", state.dead_letters);
+  out.gauge("dead_letter_bytes", "Bytes that they hold", state.dead_letter_bytes);
+  out.gauge(
+    "dead_letter_max_bytes",
+    "Bytes that they and the packets that wait beside them may hold",
+    state.dead_letter_max_bytes,
+  );
 }
 
 function writeSpool(out: Exposition, spool: SpoolView): void {
   out.gauge("spool_used_bytes", "Disk that the durable queue uses", spool.used_bytes);
   out.gauge("spool_max_bytes", "Disk that it may use", spool.max_bytes);
+  out.gauge(
+    "spool_arrivals_max_bytes",
+    "Disk in use beyond which packets are refused; the rest is for dead letters",
+    spool.arrivals_max_bytes,
+  );
   out.gauge("spool_packets", "Packets that wait on disk alone", spool.packets_on_disk);
   out.counter("spool_commits_total", "Transactions", spool.commits);
   out.counter("spool_checkpoints_total", "Checkpoints of its log", spool.checkpoints);
@@ -126,6 +148,12 @@ const COLUMNS: readonly Column[] = [
   ["analyzer_inflight_packets", "gauge", "Packets in requests to it", (one) => one.in_flight],
   ["analyzer_ejections_total", "counter", "How often it was put out", (one) => one.ejections],
   [
+    "analyzer_packets_delivered_total",
+    "counter",
+    "Packets that it has taken",
+    ({ delivered }) => delivered.packets,
+  ],
+  [
     "messages_delivered_total",
     "counter",
     "Messages that it has taken",
@@ -148,9 +176,9 @@ function writeAnalyzers(out: Exposition, analyzers: readonly AnalyzerGlance[]): 
       out.sample(+(analyzer.state === state), extend(label, "state", state));
     }
   }
-  out.family("deliveries_total", "counter", "Packets delivered, and attempts failed by class");
+  out.family("deliveries_total", "counter", "Requests by outcome; one may carry many packets");
   for (const { analyzer, label } of named) {
-    out.sample(analyzer.delivered.packets, extend(label, "outcome", "delivered"));
+    out.sample(analyzer.successes, extend(label, "outcome", "delivered"));
     for (const failure of FAILURE_CLASSES) {
       out.sample(analyzer.failures[failure], extend(label, "outcome", failure));
     }

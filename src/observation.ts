@@ -14,6 +14,7 @@ import { type Instruments, watchLoopLag } from "./instruments.ts";
 import type { MetricsView } from "./metrics.ts";
 import { type StateGlance, writeMetrics } from "./metrics_text.ts";
 import { readProcessUsage } from "./process_usage.ts";
+import type { Warning } from "./warnings.ts";
 
 export interface ObservationDoors {
   readonly instruments: Instruments;
@@ -22,6 +23,9 @@ export interface ObservationDoors {
   readonly state: () => MetricsView;
   /** The same without them, for every second and every scrape. */
   readonly glance: () => StateGlance;
+  /** Why the distributor is not ready, or undefined. */
+  readonly unready: () => string | undefined;
+  readonly warnings: () => readonly Warning[];
   /** Another one with each start. */
   readonly boot: string;
 }

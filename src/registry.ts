@@ -55,6 +55,8 @@ export class Registry {
   readonly #changeListeners: ((analyzer: Analyzer) => void)[] = [];
   #eligibleAgain = Promise.withResolvers<void>();
   #cancelRamp: Cancel | undefined;
+  /** Those that were in slow start when weights were last renewed. */
+  readonly #ramping = new Set<Analyzer>();
   readonly #restTimers = new Set<Cancel>();
   #closed = false;
   /** At the start nobody has been missed yet. */
@@ -125,9 +127,15 @@ export class Registry {
   ): void {
     const { weight = analyzer.weight, paused = analyzer.paused, source = "api" } = change;
     if (weight === analyzer.weight && paused === analyzer.paused) return;
-    analyzer.weight = weight;
-    analyzer.paused = paused;
-    this.#log.info("analyzer updated", { id: analyzer.id, weight, paused, source });
+    const { id } = analyzer;
+    if (weight !== analyzer.weight) {
+      this.#log.info("analyzer weight changed", { id, from: analyzer.weight, to: weight, source });
+      analyzer.weight = weight;
+    }
+    if (paused !== analyzer.paused) {
+      this.#log.info(`analyzer ${paused ? "paused" : "resumed"}`, { id, source });
+      analyzer.pausedSinceMs = paused ? this.#clock.monotonicMs() : NaN;
+    }
     this.#renew(analyzer);
     if (paused) this.#withdraw(analyzer);
     this.#changed(analyzer);
@@ -137,7 +145,8 @@ export class Registry {
   remove(id: string, { source = "api" }: { source?: Source } = {}): boolean {
     const analyzer = this.#analyzers.get(id);
     if (!analyzer) return false;
-    this.#log.info("analyzer removed", { id, source });
+    const { url, weight } = analyzer;
+    this.#log.info("analyzer removed", { id, url, weight, source });
     this.#drop(analyzer);
     this.#tellAvailability();
     return true;
@@ -182,6 +191,7 @@ export class Registry {
   ): void {
     const nowMs = this.#clock.monotonicMs();
     const { record } = analyzer;
+    record.successes++;
     record.delivered.packets += done.packets;
     record.delivered.messages += done.messages;
     record.recentMessages.add(done.messages, nowMs);
@@ -261,14 +271,16 @@ export class Registry {
 
   /** Leaves an analyzer alone for as long as it has asked; what waits for it goes elsewhere. */
   #rest(analyzer: Analyzer, durationMs: number): void {
-    if (analyzer.resting || analyzer.removed || this.#closed) return;
-    analyzer.resting = true;
-    this.#log.info("analyzer asked for a pause", { id: analyzer.id, seconds: durationMs / 1000 });
+    if (analyzer.rest || analyzer.removed || this.#closed) return;
+    const { id } = analyzer;
+    analyzer.rest = { sinceMs: this.#clock.monotonicMs(), durationMs };
+    this.#log.info("analyzer asked for a pause", { id, seconds: durationMs / 1000 });
     this.#renew(analyzer);
     this.#withdraw(analyzer);
     const cancel = this.#clock.after(durationMs, () => {
       this.#restTimers.delete(cancel);
-      analyzer.resting = false;
+      analyzer.rest = undefined;
+      if (!analyzer.removed) this.#log.info("analyzer's pause is over", { id });
       this.#renew(analyzer);
       this.#tellAvailability();
     });
@@ -282,7 +294,7 @@ export class Registry {
     const nowMs = this.#clock.monotonicMs();
     const health = new Health(this.#options.health, { random: this.#random, nowMs });
     const analyzer = new Analyzer(config, { entry, health, record });
-    analyzer.paused = config.paused ?? false;
+    if (config.paused) analyzer.pausedSinceMs = nowMs;
     this.#byEntry[entry] = analyzer;
     this.#analyzers.set(config.id, analyzer);
     this.#renew(analyzer);
@@ -291,6 +303,7 @@ export class Registry {
 
   #drop(analyzer: Analyzer): void {
     analyzer.removed = true;
+    this.#ramping.delete(analyzer);
     this.#analyzers.delete(analyzer.id);
     this.#renew(analyzer);
     this.#byEntry[analyzer.entry] = undefined;
@@ -303,8 +316,8 @@ export class Registry {
     known: Analyzer,
     { config, source }: { config: AnalyzerConfig; source: Source },
   ): void {
-    const { id, url } = config;
-    this.#log.info("analyzer moved", { id, from: known.url, to: url, source });
+    const { id, url, weight } = config;
+    this.#log.info("analyzer moved", { id, from: known.url, to: url, weight, source });
     this.#drop(known);
     this.#add({ ...config, paused: known.paused }, known.record);
     this.#tellAvailability();
@@ -370,14 +383,21 @@ export class Registry {
     if (this.#cancelRamp || this.#closed) return;
     this.#cancelRamp = this.#clock.after(RAMP_TICK_MS, () => {
       this.#cancelRamp = undefined;
-      const nowMs = this.#clock.monotonicMs();
-      let ramping = false;
       for (const analyzer of this.#analyzers.values()) {
         this.#renew(analyzer);
-        ramping ||= analyzer.health.isRamping(nowMs);
+        this.#followRamp(analyzer);
       }
-      if (ramping) this.#ramp();
+      if (this.#ramping.size > 0) this.#ramp();
     });
+  }
+
+  /** Says when slow start is over, not when it was cut short. */
+  #followRamp(analyzer: Analyzer): void {
+    const { id, health, weight } = analyzer;
+    if (health.isRamping(this.#clock.monotonicMs())) this.#ramping.add(analyzer);
+    else if (this.#ramping.delete(analyzer) && health.state === "healthy") {
+      this.#log.info("analyzer has its full weight again", { id, weight });
+    }
   }
 
   #mayEjectForAnswers(): boolean {

@@ -7,7 +7,7 @@
 /** Upper bounds in milliseconds, inclusive; what is longer is counted beyond the last. */
 export const BOUNDS_MS: readonly number[] = [
   ...[0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 25, 50, 75, 100, 150, 250, 500],
-  ...[1000, 2500, 5000, 10_000, 30_000, 60_000],
+  ...[1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000],
 ];
 
 export class Timing {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { HISTORY_SECONDS, MAX_CHARTED, Sampler } from "../src/dashboard/snapshot.ts";
 import { Instruments } from "../src/instruments.ts";
 import type { MetricsView } from "../src/metrics.ts";
@@ -9,7 +9,7 @@ function setUp(analyzers = 2) {
   const clock = new FakeClock();
   const instruments = new Instruments(clock);
   const state = {
-    accepted: { packets: 0, messages: 0, bytes: 0 },
+    received: { packets: 0, messages: 0, bytes: 0 },
     delivered: { packets: 0, messages: 0 },
     rejected: { packets: 0, by_code: {} },
     queued: { packets: 0 },
@@ -25,18 +25,20 @@ function setUp(analyzers = 2) {
     state: read,
     glance: read,
     memoryBytes: () => 1,
+    unready: () => undefined,
+    warnings: () => [],
     boot: "b",
   });
   const second = () => {
     clock.advance(1000);
     sampler.turn();
   };
-  return { state, instruments, sampler, second };
+  return { clock, state, instruments, sampler, second };
 }
 
 Deno.test("sampler.turn() makes rates and quantiles of one second", () => {
   const { state, instruments, sampler, second } = setUp();
-  state.accepted = { packets: 5, messages: 50, bytes: 500 };
+  state.received = { packets: 5, messages: 50, bytes: 500 };
   state.delivered.messages = 40;
   state.analyzers[0]!.delivered.messages = 30;
   instruments.endToEnd.observe(4);
@@ -60,10 +62,22 @@ Deno.test("sampler counts what an analyzer has done only from when it knows it",
   assertEquals(sampler.snapshot()!.point.by, { late: 0 });
 });
 
+Deno.test("sampler.history() has no future, where a clock was set back", () => {
+  const { clock, sampler, second } = setUp();
+  for (let i = 0; i < 10; i++) second();
+  const t = sampler.snapshot()!.point.t;
+  clock.stepWall(clock.wallMs() - 3600_000);
+  second();
+  second();
+  assertEquals(sampler.history().points.map((point) => Math.round(point.t - t)), [-3599, -3598]);
+});
+
 Deno.test("sampler.history() is bounded in seconds and in analyzers", () => {
   const { sampler, second } = setUp(MAX_CHARTED + 1);
   for (let i = 0; i < HISTORY_SECONDS + 50; i++) second();
   const { points } = sampler.history();
   assertEquals(points.length, HISTORY_SECONDS);
-  assertEquals(points.at(-1)!.by, {});
+  assertEquals(Object.keys(points.at(-1)!.by).length, MAX_CHARTED);
+  assert(!("a16" in points.at(-1)!.by), "the last of them by name");
+  assertEquals(Object.keys(sampler.snapshot()!.point.by).length, MAX_CHARTED + 1, "all of now");
 });

@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { parseEvents } from "../src/dashboard/client/stream.js";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { parseEvents } from "../src/dashboard/client/events.js";
 import { Sampler } from "../src/dashboard/snapshot.ts";
 import { EventStream, MAX_VIEWERS } from "../src/dashboard/stream.ts";
 import { ApiError } from "../src/errors.ts";
@@ -12,7 +12,7 @@ function setUp() {
   const clock = new FakeClock();
   let reads = 0;
   const state = {
-    accepted: { packets: 0, messages: 0 },
+    received: { packets: 0, messages: 0 },
     delivered: { packets: 0, messages: 0 },
     rejected: { packets: 0 },
     queued: { packets: 0 },
@@ -27,9 +27,16 @@ function setUp() {
     },
     glance: () => state,
     memoryBytes: () => 1,
+    unready: () => undefined,
+    warnings: () => [],
     boot: "b",
   });
   return { clock, stream: new EventStream(sampler, clock), reads: () => reads };
+}
+
+/** Resolves when what a tick has made is written. */
+async function delivered(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve));
 }
 
 /** Reads events until there are so many. */
@@ -48,7 +55,7 @@ async function readEvents(response: Response, count: number): Promise<string[]> 
 
 Deno.test("eventStream sends the history once, then a snapshot a second to all, made once", async () => {
   const { clock, stream, reads } = setUp();
-  const viewers = await Promise.all([1, 2, 3].map(() => stream.open()));
+  const viewers = [1, 2, 3].map(() => stream.open());
   assertEquals(stream.viewers, 3);
   clock.advance(1000);
   for (const viewer of viewers) assertEquals(await readEvents(viewer, 2), ["history", "snapshot"]);
@@ -66,8 +73,8 @@ Deno.test("eventStream makes no snapshot while nobody watches", () => {
 
 Deno.test("eventStream holds no more than a few events for a viewer that does not read", async () => {
   const { clock, stream } = setUp();
-  const viewer = await stream.open();
-  const other = await stream.open();
+  const viewer = stream.open();
+  const other = stream.open();
   await readEvents(other, 1);
   for (let i = 0; i < 100; i++) {
     clock.advance(1000);
@@ -78,9 +85,23 @@ Deno.test("eventStream holds no more than a few events for a viewer that does no
   assert(names.length <= 6, `${names.length} events were kept`);
 });
 
+Deno.test("eventStream lets go of a viewer that has not read for half a minute, and of no other", async () => {
+  const { clock, stream } = setUp();
+  const silent = stream.open();
+  const slow = (stream.open()).body!.getReader();
+  for (let i = 0; i < 60; i++) {
+    clock.advance(1000);
+    await delivered();
+    if (i % 20 === 19) { for (let n = 0; n < 4; n++) await slow.read(); }
+  }
+  assertEquals(stream.viewers, 1);
+  assert((await readEvents(silent, Infinity)).length < 10, "its stream has ended");
+  stream.close();
+});
+
 Deno.test("eventStream forgets a viewer that leaves", async () => {
   const { stream } = setUp();
-  const { body } = await stream.open();
+  const { body } = stream.open();
   await body!.cancel();
   assertEquals(stream.viewers, 0);
   stream.close();
@@ -88,11 +109,12 @@ Deno.test("eventStream forgets a viewer that leaves", async () => {
 
 Deno.test("eventStream refuses one viewer too many, and everybody once closed", async () => {
   const { stream } = setUp();
-  for (let i = 0; i < MAX_VIEWERS; i++) await stream.open();
-  const tooMany = await assertRejects(() => stream.open(), ApiError);
+  // All in the same moment: none of them has been sent anything yet.
+  for (let i = 0; i < MAX_VIEWERS; i++) stream.open();
+  const tooMany = assertThrows(() => stream.open(), ApiError);
   assertEquals([tooMany.code, tooMany.status], ["TOO_MANY_VIEWERS", 503]);
   stream.close();
   await eventually(() => stream.viewers === 0, { name: "all have gone" });
-  const closed = await assertRejects(() => stream.open(), ApiError);
+  const closed = assertThrows(() => stream.open(), ApiError);
   assertEquals(closed.code, "DRAINING");
 });

@@ -6,6 +6,7 @@ import {
   type LogOptions,
   MAX_LINES_PER_WINDOW,
   MAX_TEXT_LENGTH,
+  MAX_WINDOWS,
   WINDOW_MS,
 } from "../src/log.ts";
 
@@ -197,6 +198,28 @@ Deno.test("log counts levels of one event apart, and nothing below its level", (
     log.warn("probe done");
   }
   assertEquals(lines.length, 2 * MAX_LINES_PER_WINDOW);
+});
+
+Deno.test("log folds what is said of one id, and hides no other behind it", () => {
+  const { log, lines, advance } = setup();
+  for (let i = 0; i < 100; i++) {
+    log.warn("analyzer ejected", { id: `a${i}` });
+    log.warn("analyzer ejected", { id: "flapping" });
+  }
+  const ids = new Set(lines.map((line) => JSON.parse(line).id));
+  assertEquals(ids.size, 101);
+  assertEquals(lines.length, 100 + MAX_LINES_PER_WINDOW);
+  advance(WINDOW_MS);
+  log.info("next");
+  const { id, repeated, until, event } = JSON.parse(lines.at(-2)!);
+  assertEquals([event, id, repeated], ["analyzer ejected", "flapping", 95]);
+  assertMatch(until, /^\d{4}-/);
+});
+
+Deno.test("log tells a bounded number of ids apart", () => {
+  const { log, lines } = setup();
+  for (let i = 0; i < 2 * MAX_WINDOWS; i++) log.warn("analyzer ejected", { id: `a${i}` });
+  assertEquals(lines.length, MAX_WINDOWS + MAX_LINES_PER_WINDOW);
 });
 
 Deno.test("log.flush() tells what is folded, once", () => {

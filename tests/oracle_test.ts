@@ -86,6 +86,7 @@ Deno.test("oracle.checkBooks() counts packets and messages", () => {
       ...count(2, 20),
       bytes: 0,
       capacity: 1,
+      held_bytes: 0,
       capacity_bytes: 1,
       oldest_age_seconds: 0,
       in_memory: { packets: 0, bytes: 0 },

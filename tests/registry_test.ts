@@ -209,7 +209,7 @@ Deno.test("registry tells when nobody is left and when somebody is back, not tha
   assertEquals(setup.events, [
     "analyzer registered a",
     "analyzer moved a",
-    "analyzer updated a",
+    "analyzer paused a",
     "no analyzer is available: packets wait undefined",
     "analyzer registered b",
     "an analyzer is available again undefined",

@@ -122,8 +122,8 @@ Deno.test("roster tells what it has restored in one line, and of no change", asy
   assertEquals(again.lines, [restored]);
   assertEquals(store.writes, writes);
   const changed = start(store, [{ ...A, weight: 5 }]);
-  const change = { id: "a", weight: 5, paused: false, source: "config file" };
-  assertEquals(changed.lines, [restored, ["analyzer updated", change]]);
+  const change = { id: "a", from: A.weight, to: 5, source: "config file" };
+  assertEquals(changed.lines, [restored, ["analyzer weight changed", change]]);
 });
 
 Deno.test("roster says that packets wait where all that it restores are paused", () => {

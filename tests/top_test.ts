@@ -64,7 +64,8 @@ Deno.test("top draws one picture where there is no terminal", async () => {
     assertMatch(written(), new RegExp(`^${id} +● healthy `, "m"));
   }
   assertMatch(written(), /^analyzer2 +✕ out +0\.0% /m);
-  assertMatch(written(), /^analyzer2: 3 connect failures in a row$/m);
+  assertMatch(written(), /^warning: analyzer2 is out: 3 connect failures in a row$/m);
+  assertMatch(written(), /^analyzer2: 3 connect failures in a row, for \d+ s$/m);
   // deno-lint-ignore no-control-regex
   assert(!/\x1b/.test(written()), "no colours");
 });
@@ -73,7 +74,7 @@ Deno.test("top shows the shares that the API does, over the same time", async ()
   const { doors, written } = setUp();
   await watchTop(doors);
   const events = await Array.fromAsync(readEvents(replay(1e6).body!));
-  const { state } = JSON.parse(events.find(({ name }) => name === "snapshot")!.data) as Snapshot;
+  const { state } = events.find(({ name }) => name === "snapshot")!.data as Snapshot;
   assertMatch(written(), /^analyzer +state +target actual in 60 s /m);
   for (const { id, share } of state.analyzers) {
     const [target, actual] = [share.target, share.actual].map((part) => (part * 100).toFixed(1));
@@ -109,6 +110,54 @@ Deno.test("top draws within the terminal, in place, and comes back to a stream t
     assert(lines.length <= 8);
     for (const line of lines) assert([...line].length <= 62, line);
   }
+});
+
+Deno.test("top says how much of the picture does not fit", async () => {
+  const { doors, written } = setUp({ look: () => ({ columns: 120, rows: 9, color: false }) });
+  await watchTop(doors);
+  const lines = written().trimEnd().split("\n");
+  assertEquals(lines.length, 9);
+  assertEquals(lines.at(-1), "… 6 more lines");
+});
+
+Deno.test("top says so when the stream falls silent, and when nobody answers at all", async () => {
+  const answers = [
+    () => Promise.resolve(new Response(RECORDED.subarray(0, 100))),
+    (signal: AbortSignal) =>
+      Promise.resolve(
+        new Response(
+          new ReadableStream({
+            start(stream) {
+              stream.enqueue(RECORDED);
+              signal.addEventListener("abort", () => stream.error(signal.reason));
+            },
+          }),
+        ),
+      ),
+    (signal: AbortSignal) =>
+      new Promise<Response>((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+      }),
+  ];
+  const clock = new FakeClock();
+  const enough = Promise.withResolvers<Response>();
+  let opened = 0;
+  const { doors, written } = setUp({
+    clock,
+    isTerminal: true,
+    open: (_url, signal) => answers[opened++]?.(signal) ?? enough.promise,
+  });
+  void watchTop(doors);
+  await eventually(() => {
+    clock.advance(1000);
+    return opened === 4;
+  }, { name: "it has come back three times", everyMs: 1 });
+  const told = written().match(/Cannot watch http:\/\/there:8080: [^\x1b]*/g);
+  assertEquals(told?.map((text) => text.split("8080: ")[1]), [
+    "the stream has ended",
+    "it has said nothing for 5 s",
+    "it has said nothing for 5 s",
+  ]);
 });
 
 Deno.test("top says why it cannot watch", async () => {

@@ -79,7 +79,7 @@ async function main(): Promise<void> {
     const { page } = await openPage(browser, { url });
     await page.setViewportSize({ width: 1366, height: 900 });
     await shows(page, "healthy", 4);
-    await shows(page, "out", 1);
+    await shows(page, "ejected", 1);
     await save(page, "dashboard");
     await shows(page, "healthy", 4);
     await page.emulateMedia({ colorScheme: "dark" });

@@ -12,15 +12,18 @@ import actions from "./client/actions.js" with { type: "text" };
 import charts from "./client/charts.js" with { type: "text" };
 import colors from "./client/colors.js" with { type: "text" };
 import dom from "./client/dom.js" with { type: "text" };
+import events from "./client/events.js" with { type: "text" };
 import format from "./client/format.js" with { type: "text" };
 import icon from "./client/icon.svg" with { type: "text" };
 import html from "./client/index.html" with { type: "text" };
 import main from "./client/main.js" with { type: "text" };
 import panels from "./client/panels.js" with { type: "text" };
 import series from "./client/series.js" with { type: "text" };
+import status from "./client/status.js" with { type: "text" };
 import stream from "./client/stream.js" with { type: "text" };
 import style from "./client/style.css" with { type: "text" };
 import table from "./client/table.js" with { type: "text" };
+import verdict from "./client/verdict.js" with { type: "text" };
 
 const SCRIPT = "text/javascript; charset=utf-8";
 const STYLE = "text/css; charset=utf-8";
@@ -42,11 +45,14 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/dashboard/charts.js": { type: SCRIPT, text: charts },
   "/dashboard/colors.js": { type: SCRIPT, text: colors },
   "/dashboard/dom.js": { type: SCRIPT, text: dom },
+  "/dashboard/events.js": { type: SCRIPT, text: events },
   "/dashboard/format.js": { type: SCRIPT, text: format },
   "/dashboard/panels.js": { type: SCRIPT, text: panels },
   "/dashboard/series.js": { type: SCRIPT, text: series },
+  "/dashboard/status.js": { type: SCRIPT, text: status },
   "/dashboard/stream.js": { type: SCRIPT, text: stream },
   "/dashboard/table.js": { type: SCRIPT, text: table },
+  "/dashboard/verdict.js": { type: SCRIPT, text: verdict },
 };
 
 /** Nothing but what is embedded, no inline script or style, in nobody's frame. */

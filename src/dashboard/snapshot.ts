@@ -10,15 +10,19 @@ import { type Clock, roundMilli } from "../clock.ts";
 import type { Instruments } from "../instruments.ts";
 import type { MetricsView } from "../metrics.ts";
 import { TimingDelta } from "../timing.ts";
+import type { Warning } from "../warnings.ts";
+import { byName } from "./client/format.js";
 
 /** Seconds that the charts go back. */
 export const HISTORY_SECONDS = 300;
-/** With more analyzers than this, the past holds no rates of each: it would not be small. */
+/** Of more analyzers than this, the past holds the rates of the first, by id: it stays small. */
 export const MAX_CHARTED = 16;
 
 /** One second. Rates are per second, of messages but for `refused`; durations in milliseconds. */
 export interface Point {
-  /** Seconds since the Unix epoch. */
+  /** Seconds since the start, counted: no clock that is set moves it. */
+  readonly n: number;
+  /** Seconds since the Unix epoch, to label it with. */
   readonly t: number;
   readonly accepted: number;
   readonly delivered: number;
@@ -45,6 +49,10 @@ export interface Snapshot {
     readonly loop_lag_max: number | null;
   };
   readonly memory_bytes: number;
+  /** Why the distributor is not ready for packets; null when it is. */
+  readonly unready: string | null;
+  /** The worst first. */
+  readonly warnings: readonly Warning[];
 }
 
 /** The data of an event `history`, the first one: one array a column, oldest first. */
@@ -63,6 +71,8 @@ export interface SamplerDoors {
     readonly analyzers: readonly Pick<AnalyzerView, "id" | "delivered">[];
   };
   readonly memoryBytes: () => number;
+  readonly unready: () => string | undefined;
+  readonly warnings: () => readonly Warning[];
   readonly boot: string;
 }
 
@@ -83,7 +93,9 @@ export class Sampler {
   readonly #wait: TimingDelta;
   readonly #lag: TimingDelta;
   #points: Point[] = [];
-  #before: Counters | undefined;
+  #before: Counters;
+  #latest: Point | undefined;
+  #turns = 0;
 
   constructor(doors: SamplerDoors) {
     this.#doors = doors;
@@ -99,16 +111,16 @@ export class Sampler {
   turn(): void {
     for (const delta of [this.#endToEnd, this.#accept, this.#wait, this.#lag]) delta.turn();
     const now = this.#read();
-    const before = this.#before ?? now;
+    const before = this.#before;
     const seconds = Math.max(0.001, (now.atMs - before.atMs) / 1000);
     const rate = (to: number, from: number) => Math.round(Math.max(0, to - from) / seconds);
-    const by: Record<string, number> = {};
-    if (now.by.size <= MAX_CHARTED) {
-      for (const [id, messages] of now.by) by[id] = rate(messages, before.by.get(id) ?? messages);
-    }
+    const by = Object.fromEntries(
+      [...now.by].map(([id, messages]) => [id, rate(messages, before.by.get(id) ?? messages)]),
+    );
     this.#before = now;
-    this.#points.push({
-      t: Math.round(this.#doors.clock.wallMs() / 1000),
+    this.#latest = {
+      n: ++this.#turns,
+      t: roundMilli(this.#doors.clock.wallMs() / 1000),
       accepted: rate(now.accepted, before.accepted),
       delivered: rate(now.delivered, before.delivered),
       packets: rate(now.packets, before.packets),
@@ -118,15 +130,22 @@ export class Sampler {
       p95: roundOrNull(this.#endToEnd.quantileMs(0.95)),
       p99: roundOrNull(this.#endToEnd.quantileMs(0.99)),
       by,
-    });
+    };
+    this.#remember(this.#latest);
+  }
+
+  #remember(point: Point): void {
+    // A clock that was set back: what lies ahead of it now is no past.
+    while ((this.#points.at(-1)?.t ?? -Infinity) > point.t) this.#points.pop();
+    this.#points.push({ ...point, by: firstOf(point.by) });
     if (this.#points.length > HISTORY_SECONDS) this.#points.shift();
   }
 
   /** The last second and the state now; undefined before the first turn. */
   snapshot(): Snapshot | undefined {
-    const point = this.#points.at(-1);
+    const point = this.#latest;
     if (!point) return undefined;
-    const { boot, state, memoryBytes } = this.#doors;
+    const { boot, state, memoryBytes, unready, warnings } = this.#doors;
     return {
       boot,
       point,
@@ -137,6 +156,8 @@ export class Sampler {
         loop_lag_max: roundOrNull(this.#lag.quantileMs(1)),
       },
       memory_bytes: memoryBytes(),
+      unready: unready() ?? null,
+      warnings: warnings(),
     };
   }
 
@@ -145,17 +166,26 @@ export class Sampler {
   }
 
   #read(): Counters {
-    const { accepted, delivered, rejected, queued, analyzers } = this.#doors.glance();
+    const { received, delivered, rejected, queued, analyzers } = this.#doors.glance();
     return {
       atMs: this.#doors.clock.monotonicMs(),
-      accepted: accepted.messages,
+      accepted: received.messages,
       delivered: delivered.messages,
-      packets: accepted.packets,
+      packets: received.packets,
       refused: rejected.packets,
       queued: queued.packets,
       by: new Map(analyzers.map(({ id, delivered }) => [id, delivered.messages])),
     };
   }
+}
+
+/** What the past keeps of rates. */
+function firstOf(by: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const entries = Object.entries(by);
+  if (entries.length <= MAX_CHARTED) return by;
+  return Object.fromEntries(
+    entries.sort(([a], [b]) => byName(a, b)).slice(0, MAX_CHARTED),
+  );
 }
 
 function roundOrNull(value: number | null): number | null {

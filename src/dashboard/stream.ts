@@ -1,7 +1,8 @@
 /**
  * Server-sent events: one snapshot a second, written once whatever the number of viewers.
  *
- * Always true: a viewer that does not read holds a few events, and misses those in between.
+ * Always true: a viewer that does not read holds a few events, misses those in between, and is let
+ * go after a while; there are never more viewers than {@link MAX_VIEWERS}.
  */
 
 import { ServerSentEventStream } from "@std/http/server-sent-event-stream";
@@ -13,10 +14,16 @@ export const MAX_VIEWERS = 500;
 const TICK_MS = 1000;
 /** Events that a viewer may be behind before it misses some. */
 const MAX_BEHIND = 4;
+/** One that has missed so many in a row has gone, though its connection has not. */
+const MAX_MISSED = 30;
 /** How soon a page that lost the stream should come back. */
 const RETRY_MS = 1000;
 
-type Viewer = ReadableStreamDefaultController<Uint8Array>;
+interface Viewer {
+  /** Undefined until its history is written. */
+  out?: ReadableStreamDefaultController<Uint8Array>;
+  missed: number;
+}
 
 export const STREAM_HEADERS = {
   "content-type": "text/event-stream",
@@ -30,6 +37,10 @@ export class EventStream {
   readonly #sampler: Sampler;
   readonly #clock: Clock;
   readonly #viewers = new Set<Viewer>();
+  /** The snapshot as it is sent, until the next tick: made once for all, when somebody asks. */
+  #snapshot: string | undefined;
+  /** What a newcomer gets, in the same way. */
+  #welcome: Promise<Uint8Array<ArrayBuffer>> | undefined;
   #cancelTick: () => void;
   #dueMs: number;
   #isClosed = false;
@@ -50,7 +61,7 @@ export class EventStream {
    *
    * @throws {ApiError} when there are too many
    */
-  async open(): Promise<Response> {
+  open(): Response {
     if (this.#isClosed) {
       throw new ApiError("DRAINING", "The distributor is shutting down", { "retry-after": "1" });
     }
@@ -59,26 +70,18 @@ export class EventStream {
         "retry-after": "5",
       });
     }
-    let own: Viewer | undefined;
-    let isGone = false;
+    const viewer: Viewer = { missed: 0 };
+    this.#viewers.add(viewer);
     const stream = new ReadableStream<Uint8Array>({
-      start: (viewer) => {
-        own = viewer;
+      start: async (out) => {
+        const welcome = await (this.#welcome ??= this.#writeWelcome());
+        // Not before its history: a snapshot that came first would look older than it.
+        viewer.out = out;
+        if (this.#viewers.has(viewer)) this.#send(viewer, welcome);
+        else this.#letGo(viewer);
       },
-      cancel: () => {
-        isGone = true;
-        this.#viewers.delete(own!);
-      },
+      cancel: () => void this.#viewers.delete(viewer),
     }, { highWaterMark: MAX_BEHIND });
-    const first = await writeEvents([
-      { event: "history", retry: RETRY_MS, data: JSON.stringify(this.#sampler.history()) },
-      ...this.#snapshotEvents(),
-    ]);
-    // Not before its history: what came first would look older than it.
-    if (!isGone && !this.#isClosed) {
-      this.#viewers.add(own!);
-      this.#send(own!, first);
-    }
     return new Response(stream, { headers: STREAM_HEADERS });
   }
 
@@ -86,14 +89,7 @@ export class EventStream {
   close(): void {
     this.#isClosed = true;
     this.#cancelTick();
-    for (const viewer of this.#viewers) {
-      this.#viewers.delete(viewer);
-      try {
-        viewer.close();
-      } catch {
-        // Its connection has ended in the same moment.
-      }
-    }
+    for (const viewer of this.#viewers) this.#letGo(viewer);
   }
 
   #tick(): void {
@@ -102,6 +98,8 @@ export class EventStream {
     this.#dueMs = Math.max(this.#dueMs + TICK_MS, nowMs);
     this.#cancelTick = this.#clock.after(this.#dueMs - nowMs, () => this.#tick());
     this.#sampler.turn();
+    this.#snapshot = undefined;
+    this.#welcome = undefined;
     if (this.#viewers.size > 0) void this.#broadcast();
   }
 
@@ -110,16 +108,33 @@ export class EventStream {
     for (const viewer of this.#viewers) this.#send(viewer, bytes);
   }
 
+  #writeWelcome(): Promise<Uint8Array<ArrayBuffer>> {
+    return writeEvents([
+      { event: "history", retry: RETRY_MS, data: JSON.stringify(this.#sampler.history()) },
+      ...this.#snapshotEvents(),
+    ]);
+  }
+
   #snapshotEvents(): { event: string; data: string }[] {
-    const snapshot = this.#sampler.snapshot();
-    return snapshot ? [{ event: "snapshot", data: JSON.stringify(snapshot) }] : [];
+    this.#snapshot ??= JSON.stringify(this.#sampler.snapshot());
+    return this.#snapshot === undefined ? [] : [{ event: "snapshot", data: this.#snapshot }];
   }
 
   #send(viewer: Viewer, bytes: Uint8Array): void {
+    const { out } = viewer;
+    if (!out) return;
+    if ((out.desiredSize ?? 0) > 0) {
+      viewer.missed = 0;
+      out.enqueue(bytes);
+    } else if (++viewer.missed >= MAX_MISSED) this.#letGo(viewer);
+  }
+
+  #letGo(viewer: Viewer): void {
+    this.#viewers.delete(viewer);
     try {
-      if ((viewer.desiredSize ?? 0) > 0) viewer.enqueue(bytes);
+      viewer.out?.close();
     } catch {
-      this.#viewers.delete(viewer);
+      // Its connection has ended in the same moment.
     }
   }
 }

@@ -33,6 +33,8 @@ export interface DeadLetterInfo extends Verdict {
 /** What operators read of the dead letters; changes go through the queue. */
 export interface DeadLetterBook {
   readonly size: number;
+  /** What they hold of the store that packets wait in: memory, or disk. */
+  readonly heldBytes: number;
   /** One page, oldest first. */
   list(page: { offset: number; limit: number }): DeadLetterInfo[];
   /** The bytes of the packet with an id, the oldest if there are several. */
@@ -71,7 +73,6 @@ export class DeadLetters implements DeadLetterBook {
     return this.#letters.size;
   }
 
-  /** Memory that their packets hold. */
   get heldBytes(): number {
     return this.#heldBytes;
   }

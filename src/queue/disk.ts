@@ -101,6 +101,10 @@ export class DiskQueue implements PacketQueue {
     return this.#window.capacityBytes;
   }
 
+  get heldBytes(): number {
+    return this.#window.heldBytes;
+  }
+
   hasRoom(bytes = 0): boolean {
     return !this.#committer.isShut() && this.#window.hasMemory(bytes);
   }
@@ -246,6 +250,9 @@ export class DiskQueue implements PacketQueue {
     return {
       get size() {
         return spool.dead.totals().packets + pending();
+      },
+      get heldBytes() {
+        return spool.dead.totals().bytes;
       },
       list: (page) => this.#settledSpool().dead.list(page),
       bytesOf: (id) => this.#settledSpool().dead.get(id)?.data,

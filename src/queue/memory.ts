@@ -73,6 +73,10 @@ export class MemoryQueue implements PacketQueue {
     return bytes <= this.#freeBytes();
   }
 
+  get heldBytes(): number {
+    return this.capacityBytes - this.#freeBytes();
+  }
+
   /** Memory that a packet of the average size takes. */
   get meanBytes(): number {
     const { packets, bytes } = this.ledger.accepted;

@@ -24,6 +24,8 @@ export interface PacketQueue {
   readonly capacity: number;
   /** Bytes that bodies under way and packets in memory may hold. */
   readonly capacityBytes: number;
+  /** Of these, what they hold now. */
+  readonly heldBytes: number;
 
   /** Whether this much would be let in now, as one packet. */
   hasRoom(bytes?: number): boolean;

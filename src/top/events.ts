@@ -1,8 +1,11 @@
 /** Server-sent events out of a stream of bytes. */
 
+import { parseEvents } from "../dashboard/client/events.js";
+
 export interface ReceivedEvent {
   readonly name: string;
-  readonly data: string;
+  /** As its JSON has it. */
+  readonly data: unknown;
 }
 
 /** Yields each complete event; what is cut off at the end is dropped, as the standard has it. */
@@ -11,22 +14,8 @@ export async function* readEvents(
 ): AsyncGenerator<ReceivedEvent> {
   let rest = "";
   for await (const text of bytes.pipeThrough(new TextDecoderStream())) {
-    const blocks = (rest + text).replaceAll("\r\n", "\n").split("\n\n");
-    rest = blocks.pop()!;
-    for (const block of blocks) {
-      const event = readBlock(block);
-      if (event) yield event;
-    }
+    const events: ReceivedEvent[] = [];
+    rest = parseEvents(rest + text, (name: string, data: unknown) => events.push({ name, data }));
+    yield* events;
   }
-}
-
-function readBlock(block: string): ReceivedEvent | undefined {
-  let name = "message";
-  const data: string[] = [];
-  for (const line of block.split("\n")) {
-    const [, field, value] = /^([a-z]+): ?(.*)$/.exec(line) ?? [];
-    if (field === "event") name = value!;
-    else if (field === "data") data.push(value!);
-  }
-  return data.length === 0 ? undefined : { name, data: data.join("\n") };
 }

@@ -1,6 +1,8 @@
 /** The picture of `distributor top`: one snapshot as lines for a terminal. Pure. */
 
-import type { AnalyzerView } from "../analyzer_view.ts";
+import type { AnalyzerView, StatusKind } from "../analyzer_view.ts";
+import { byName } from "../dashboard/client/format.js";
+import { isBalanced, nameStatus } from "../dashboard/client/status.js";
 import type { Snapshot } from "../dashboard/snapshot.ts";
 
 export interface Look {
@@ -13,11 +15,21 @@ type Color = "dim" | "bold" | "green" | "yellow" | "red" | "blue";
 const CODES: Record<Color, number> = { dim: 2, bold: 1, green: 32, yellow: 33, red: 31, blue: 36 };
 
 const ID_WIDTH = 16;
-const STATE_WIDTH = 11;
+const STATE_WIDTH = 13;
 const MIN_BAR = 10;
 const MAX_BAR = 40;
 /** What stands beside the bar. */
 const FIXED_WIDTH = ID_WIDTH + STATE_WIDTH + 58;
+
+const STATUS_COLORS: Record<StatusKind, Color> = {
+  healthy: "green",
+  slow_start: "yellow",
+  probation: "yellow",
+  resting: "yellow",
+  full: "yellow",
+  paused: "dim",
+  ejected: "red",
+};
 
 /** Rates are of the last second; shares and percentiles of each analyzer are as the API has them. */
 export function drawPicture(
@@ -42,27 +54,43 @@ export function drawPicture(
       Math.round(snapshot.memory_bytes / 1024 ** 2)
     } MiB  loop late ${milli(latency_ms.loop_lag_max)}`,
     `${
-      isBalanced(snapshot)
-        ? paint("balances", "green", look)
-        : paint("DOES NOT BALANCE", "red", look)
+      isBalanced(state) ? paint("balances", "green", look) : paint("DOES NOT BALANCE", "red", look)
     }: ${group(accepted.packets)} packets accepted = ${group(delivered.packets)} delivered + ${
       group(dead_lettered.packets)
     } dead-lettered + ${group(queued.packets)} queued + ${group(in_flight.packets)} in flight`,
+    ...drawWarnings(snapshot, look),
     "",
     ...drawTable(snapshot, look),
   ];
-  return lines.slice(0, look.rows).map((line) => clip(line, look.columns));
+  return cutTo(look.rows, lines).map((line) => clip(line, look.columns));
+}
+
+function drawWarnings({ unready, warnings }: Snapshot, look: Look): string[] {
+  const lines = warnings.map(({ severity, text }) =>
+    paint(`${severity}: ${printable(text)}`, severity === "critical" ? "red" : "yellow", look)
+  );
+  return unready === null ? lines : [
+    paint(`critical: packets are refused: ${printable(unready)}`, "red", look),
+    ...lines,
+  ];
+}
+
+/** Says how much does not fit. */
+function cutTo(rows: number, lines: readonly string[]): readonly string[] {
+  if (lines.length <= rows) return lines;
+  const shown = lines.slice(0, Math.max(0, rows - 1));
+  return [...shown, `… ${lines.length - shown.length} more lines`];
 }
 
 function drawTable({ state, point }: Snapshot, look: Look): string[] {
-  const analyzers = state.analyzers.toSorted((a, b) => a.id < b.id ? -1 : 1);
+  const analyzers = state.analyzers.toSorted((a, b) => byName(a.id, b.id));
   const bar = Math.min(MAX_BAR, Math.max(MIN_BAR, look.columns - FIXED_WIDTH));
   const header = "analyzer".padEnd(ID_WIDTH) + "state".padEnd(STATE_WIDTH) + "target actual " +
     nameShare(analyzers).padEnd(bar + 1) +
     ["weight", "msg/s", "flight", "failed", "p99"].map((word) => word.padStart(8)).join("");
   const rows = analyzers.map((analyzer) => {
     const { id, share, weight, in_flight, failures, latency_ms } = analyzer;
-    const [word, color] = describeState(analyzer);
+    const { symbol, word } = nameStatus(analyzer.status);
     const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
     const rate = point.by[id];
     const numbers = [
@@ -73,23 +101,20 @@ function drawTable({ state, point }: Snapshot, look: Look): string[] {
       milli(latency_ms.p99),
     ];
     return printable(id).slice(0, ID_WIDTH - 1).padEnd(ID_WIDTH) +
-      paint(word.padEnd(STATE_WIDTH), color, look) +
+      paint(
+        `${symbol} ${word.toLowerCase()}`.padEnd(STATE_WIDTH),
+        STATUS_COLORS[analyzer.status.kind] ?? "dim",
+        look,
+      ) +
       `${percent(share.target)} ${percent(share.actual)} ` +
       paint(drawBar(share.actual, { target: share.target, width: bar }), "blue", look) + " " +
       numbers.map((text) => text.padStart(8)).join("");
   });
-  const reasons = analyzers.filter(({ state }) => state !== "healthy").map(({ id, reason }) =>
-    paint(`${printable(id)}: ${printable(reason)}`, "dim", look)
+  const reasons = analyzers.filter(({ status }) => status.kind !== "healthy").map(
+    ({ id, status: { reason, seconds } }) =>
+      paint(`${printable(id)}: ${printable(reason)}, for ${formatAge(seconds)}`, "dim", look),
   );
   return [paint(header, "dim", look), ...rows, ...(reasons.length > 0 ? ["", ...reasons] : [])];
-}
-
-function describeState({ state, paused, weight_factor, eligible }: AnalyzerView): [string, Color] {
-  if (paused) return ["‖ paused", "dim"];
-  if (state === "ejected") return ["✕ out", "red"];
-  if (state === "probation") return ["◐ trial", "yellow"];
-  if (weight_factor < 1) return [`◐ slow ${Math.round(weight_factor * 100)}%`, "yellow"];
-  return eligible ? ["● healthy", "green"] : ["◆ full", "yellow"];
 }
 
 /** A bar as long as the actual share, with a mark where the target is. */
@@ -103,13 +128,6 @@ function drawBar(actual: number, { target, width }: { target: number; width: num
 /** With the time that the actual shares are over; it fits where the bar is shortest. */
 function nameShare([first]: readonly AnalyzerView[]): string {
   return first ? `in ${first.share.window_seconds} s` : "share";
-}
-
-function isBalanced({ state }: Snapshot): boolean {
-  const { accepted, delivered, dead_lettered, queued, in_flight } = state;
-  return (["packets", "messages"] as const).every((unit) =>
-    delivered[unit] + dead_lettered[unit] + queued[unit] + in_flight[unit] === accepted[unit]
-  );
 }
 
 function paint(text: string, color: Color, { color: isOn }: Look): string {

@@ -10,7 +10,7 @@ export function terminal(): Pick<TopDoors, "open" | "isTerminal" | "look" | "wri
   const isTerminal = Deno.stdout.isTerminal();
   return {
     isTerminal,
-    open: (url) => fetch(url, { headers: { accept: "text/event-stream" } }),
+    open: (url, signal) => fetch(url, { headers: { accept: "text/event-stream" }, signal }),
     look: () => ({ ...sizeOf(isTerminal), color: isTerminal && !Deno.noColor }),
     write(text) {
       let rest = encoder.encode(text);

@@ -5,19 +5,21 @@
  * draws one picture and ends.
  */
 
-import { type Clock, sleep } from "../clock.ts";
+import { type Cancel, type Clock, sleep } from "../clock.ts";
 import type { Snapshot } from "../dashboard/snapshot.ts";
 import { sortFetchError } from "../http_error.ts";
 import { readEvents } from "./events.ts";
 import { drawPicture, type Look } from "./picture.ts";
 
 const RETRY_MS = 1000;
+/** A stream that says nothing for so long is dead, though nobody has closed it. */
+const SILENCE_MS = 5000;
 
 export interface TopDoors {
   /** The distributor's address: `http://127.0.0.1:8080`. */
   readonly source: string;
-  /** Opens the stream. */
-  readonly open: (url: string) => Promise<Response>;
+  /** Opens the stream, which ends when the signal aborts. */
+  readonly open: (url: string, signal: AbortSignal) => Promise<Response>;
   readonly isTerminal: boolean;
   readonly look: () => Look;
   readonly write: (text: string) => void;
@@ -44,17 +46,59 @@ export async function watchTop(doors: TopDoors): Promise<void> {
   }
 }
 
+/** Gives up what has been silent for too long. */
+class Silence {
+  readonly #clock: Clock;
+  readonly #end = new AbortController();
+  #cancel: Cancel;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#cancel = this.#listen();
+  }
+
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  /** Something was said. */
+  broken(): void {
+    this.#cancel();
+    this.#cancel = this.#listen();
+  }
+
+  over(): void {
+    this.#cancel();
+  }
+
+  #listen(): Cancel {
+    return this.#clock.after(SILENCE_MS, () => this.#end.abort());
+  }
+}
+
 /** Whether it is done. */
 async function watchOnce(doors: TopDoors): Promise<boolean> {
-  const response = await openStream(doors);
+  const silence = new Silence(doors.clock);
+  try {
+    return await watchUntil(silence, doors);
+  } catch (error) {
+    if (!silence.signal.aborted) throw error;
+    throw new Error(`it has said nothing for ${SILENCE_MS / 1000} s`);
+  } finally {
+    silence.over();
+  }
+}
+
+async function watchUntil(silence: Silence, doors: TopDoors): Promise<boolean> {
+  const response = await openStream(doors, silence.signal);
   if (!response.ok || !response.body) {
     await response.body?.cancel();
     throw new Error(`it answers ${response.status}`);
   }
   for await (const event of readEvents(response.body)) {
+    silence.broken();
     if (event.name !== "snapshot") continue;
-    const snapshot = JSON.parse(event.data) as Snapshot;
-    const lines = drawPicture(snapshot, { look: doors.look(), source: doors.source });
+    const lines = drawPicture(event.data as Snapshot, { look: doors.look(), source: doors.source });
     if (!doors.isTerminal) {
       doors.write(`${lines.join("\n")}\n`);
       return true;
@@ -65,9 +109,12 @@ async function watchOnce(doors: TopDoors): Promise<boolean> {
 }
 
 /** @throws {Error} that says why there is no connection */
-async function openStream({ source, open }: TopDoors): Promise<Response> {
+async function openStream(
+  { source, open }: TopDoors,
+  signal: AbortSignal,
+): Promise<Response> {
   try {
-    return await open(`${source}/api/v1/events`);
+    return await open(`${source}/api/v1/events`, signal);
   } catch (error) {
     const { message } = sortFetchError(error);
     if (/connection refused|os error (61|111|10061)\b/i.test(message)) {

@@ -40,7 +40,10 @@ function makeSnapshot(t: number, analyzer: Record<string, unknown> = {}) {
   const id = String(analyzer.id ?? "analyzer1");
   return {
     boot: "b",
+    unready: null,
+    warnings: [],
     point: {
+      n: t,
       t,
       accepted: 100 + t % 7,
       delivered: 99,
@@ -63,12 +66,15 @@ function makeSnapshot(t: number, analyzer: Record<string, unknown> = {}) {
         messages: 0,
         in_memory: { packets: 0, bytes: 0 },
         capacity: 10,
+        held_bytes: 0,
         capacity_bytes: 10,
         oldest_age_seconds: 0,
       },
       in_flight: { packets: 0, messages: 0 },
       retries: 0,
       dead_letters: 0,
+      dead_letter_bytes: 0,
+      dead_letter_max_bytes: 10,
       analyzers: [{
         url: "http://127.0.0.1:1",
         weight: 1,
@@ -77,6 +83,8 @@ function makeSnapshot(t: number, analyzer: Record<string, unknown> = {}) {
         reason: "registered",
         state_seconds: t % 1000,
         eligible: true,
+        status: { kind: "healthy", reason: "registered", seconds: t % 1000 },
+        successes: 1,
         share: { target: 1, actual: 1, window_seconds: 60 },
         delivered: count,
         failures: { connect: 0, timeout: 0, http_5xx: 0, http_4xx: 0 },
@@ -222,8 +230,7 @@ Deno.test("dashboard shows hostile ids and reasons as text", async () => {
             makeSnapshot(t++, {
               id: hostile,
               url: `javascript:${hostile}`,
-              state: "ejected",
-              reason: hostile,
+              status: { kind: "ejected", reason: hostile, seconds: 1 },
             }),
           ),
       ),

@@ -57,9 +57,13 @@ Deno.test("GET /metrics counts what the JSON counts, by the same numbers", async
   for (const { id, delivered, share, weight } of json.analyzers) {
     const label = `analyzer="${id}"`;
     assertEquals(
-      valueOf(text, `distributor_deliveries_total{${label},outcome="delivered"}`),
+      valueOf(text, `distributor_analyzer_packets_delivered_total{${label}}`),
       delivered.packets,
     );
+    const requests = valueOf(text, `distributor_deliveries_total{${label},outcome="delivered"}`);
+    assert(requests > 0 && requests <= delivered.packets, `${requests} requests`);
+    const actual = valueOf(text, `distributor_analyzer_share_actual_ratio{${label}}`);
+    assertEquals(actual, delivered.messages / json.delivered.messages);
     assertEquals(valueOf(text, `distributor_analyzer_share_target_ratio{${label}}`), share.target);
     assertEquals(valueOf(text, `distributor_analyzer_weight{${label}}`), weight);
     assertEquals(valueOf(text, `distributor_analyzer_status{${label},state="healthy"}`), 1);

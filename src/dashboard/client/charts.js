@@ -2,7 +2,7 @@
 
 import { colorOf, COLORS } from "./colors.js";
 import { byId, el, setText } from "./dom.js";
-import { duration, short } from "./format.js";
+import { clockTime, duration, short } from "./format.js";
 
 /* global uPlot */
 
@@ -156,15 +156,9 @@ class Chart {
 
 /** The last label would be cut at the edge. */
 function nameTimes(times, { min, max }) {
-  return times.map((time) => time > max - (max - min) * 0.07 ? "" : clockTime(time));
-}
-
-const pad = (number) => String(number).padStart(2, "0");
-
-function clockTime(seconds) {
-  const date = new Date(seconds * 1000);
-  const rest = date.getSeconds();
-  return `${pad(date.getHours())}:${pad(date.getMinutes())}${rest === 0 ? "" : `:${pad(rest)}`}`;
+  return times.map((time) =>
+    time > max - (max - min) * 0.07 ? "" : clockTime(time).replace(/:00$/, "")
+  );
 }
 
 export class Charts {

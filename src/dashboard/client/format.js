@@ -1,4 +1,7 @@
-/** Numbers as people read them. */
+/** Numbers and names as people read them. */
+
+/** Orders analyzers: the tenth after the ninth. */
+export const byName = new Intl.Collator("en", { numeric: true }).compare;
 
 /** `1,234`. */
 export function whole(value) {
@@ -41,6 +44,14 @@ export function age(seconds) {
   if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
   if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min`;
   return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
+}
+
+const pad = (number) => String(number).padStart(2, "0");
+
+/** `19:10:15`, local time, of seconds since the Unix epoch. */
+export function clockTime(seconds) {
+  const date = new Date(seconds * 1000);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map(pad).join(":");
 }
 
 /** `12.3 MiB`. */

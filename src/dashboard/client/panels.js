@@ -2,6 +2,7 @@
 
 import { byId, el, setData, setPart, setText } from "./dom.js";
 import { age, bytes, duration, percent, short, whole } from "./format.js";
+import { isBalanced } from "./status.js";
 
 /** A label, a large number and a line below. */
 class Tile {
@@ -130,9 +131,7 @@ export class Books {
     for (const [key, part] of this.#strip) {
       part.style.setProperty("flex-grow", String(state[key].packets));
     }
-    const balanced = ["packets", "messages"].every((unit) =>
-      PLACES.reduce((sum, [key]) => sum + state[key][unit], 0) === state.accepted[unit]
-    );
+    const balanced = isBalanced(state);
     const pill = byId("balance");
     setText(pill, balanced ? "✓ Balances exactly" : "✕ Does not balance");
     setData(pill, "state", balanced ? "live" : "lost");
@@ -167,8 +166,9 @@ class Gauge {
 
 export class Stores {
   #packets = new Gauge("Queue, packets");
-  #bytes = new Gauge("Queue, bytes");
+  #bytes = new Gauge("Memory for packets");
   #spool = new Gauge("Spool on disk");
+  #dead = new Gauge("Dead letters");
   #facts = new Map();
 
   constructor() {
@@ -197,6 +197,7 @@ export class Stores {
         this.#packets.element,
         this.#bytes.element,
         this.#spool.element,
+        this.#dead.element,
       ),
       list,
     );
@@ -205,9 +206,10 @@ export class Stores {
   show({ state, latency_ms, memory_bytes }) {
     const { queued, spool, rejected, dead_letters } = state;
     this.#packets.show(queued.in_memory.packets, queued.capacity, short);
-    this.#bytes.show(queued.in_memory.bytes, queued.capacity_bytes, bytes);
+    this.#bytes.show(queued.held_bytes, queued.capacity_bytes, bytes);
     this.#spool.element.hidden = !spool;
-    if (spool) this.#spool.show(spool.used_bytes, spool.max_bytes, bytes);
+    if (spool) this.#spool.show(spool.used_bytes, spool.arrivals_max_bytes, bytes);
+    this.#dead.show(state.dead_letter_bytes, state.dead_letter_max_bytes, bytes);
     const codes = Object.entries(rejected.by_code).map(([code, count]) =>
       `${code} ${short(count)}`
     );

@@ -1,34 +1,54 @@
 /**
- * The seconds that the charts show: bounded, in order, each second once.
+ * The last minutes, second by second, as the stream tells them.
  *
- * A second that is missing (no connection) leaves a gap, so that no line is drawn across it.
+ * Always in order and without doubles, whatever the stream repeats after a reconnect: seconds are
+ * told apart by the distributor's start and its count, and not by a clock that may be set. A gap
+ * stays a gap, so that no line is drawn across it.
  */
+
+import { byName } from "./format.js";
 
 const MAX_SECONDS = 300;
 /** Shares are shown over so many seconds: short enough to follow a change at once. */
-const SHARE_SECONDS = 5;
+export const SHARE_SECONDS = 5;
+/** With fewer packets in that time, a packet more or less would move them by percents. */
+const SHARE_PACKETS = 50;
+/** Of more analyzers than this, only the last seconds are kept of each. */
+const MAX_CHARTED = 16;
 
 export class Series {
   #points = [];
+  #boot;
 
   get points() {
     return this.#points;
   }
 
-  /** Adds a point, unless its second is there already or past. */
-  add(point) {
-    const last = this.#points.at(-1);
-    if (last && point.t <= last.t) return;
-    this.#points.push(point);
-    const oldest = point.t - MAX_SECONDS;
-    let stale = 0;
-    while (this.#points[stale].t < oldest) stale++;
-    if (stale > 0) this.#points.splice(0, stale);
+  /** Takes over a history: what it does not go back to stays as it was seen. */
+  restart({ boot, points }) {
+    const first = points[0]?.t ?? Infinity;
+    this.#points = this.#points.filter(({ t }) => t < first);
+    this.#boot = boot;
+    for (const point of points) this.#push(point);
   }
 
-  /** Adds what is not known yet. */
-  addAll(points) {
-    for (const point of points) this.add(point);
+  /** Adds the newest second of a start, unless it is there already. */
+  add({ boot, point }) {
+    const last = this.#points.at(-1);
+    if (boot === this.#boot && last && point.n <= last.n) return;
+    this.#boot = boot;
+    this.#push(point);
+  }
+
+  #push(point) {
+    const points = this.#points;
+    // A clock that was set back: what lies ahead of it now is no past.
+    while (points.length > 0 && points.at(-1).t >= point.t) points.pop();
+    points.push(point);
+    const stale = points.findIndex(({ t }) => t >= point.t - MAX_SECONDS);
+    if (stale > 0) points.splice(0, stale);
+    const old = points.at(-1 - SHARE_SECONDS);
+    if (old) old.by = firstOf(old.by);
   }
 
   /** Columns for a chart: times, then one array a name; null where nothing is known. */
@@ -47,15 +67,17 @@ export class Series {
     return columns;
   }
 
-  /** Each analyzer's part of the messages of the last seconds; undefined when there were none. */
+  /**
+   * Each analyzer's part of the messages of the last seconds; undefined when too few packets came
+   * to tell.
+   */
   shares() {
-    const last = this.#points.at(-1);
-    if (!last) return undefined;
+    const since = (this.#points.at(-1)?.t ?? 0) - SHARE_SECONDS - 0.5;
+    const recent = this.#points.slice(-SHARE_SECONDS).filter(({ t }) => t > since);
+    if (recent.reduce((sum, { packets }) => sum + packets, 0) < SHARE_PACKETS) return undefined;
     const sums = new Map();
     let total = 0;
-    for (let i = this.#points.length - 1; i >= 0; i--) {
-      const { t, by } = this.#points[i];
-      if (t <= last.t - SHARE_SECONDS) break;
+    for (const { by } of recent) {
       for (const [id, messages] of Object.entries(by)) {
         sums.set(id, (sums.get(id) ?? 0) + messages);
         total += messages;
@@ -64,4 +86,10 @@ export class Series {
     if (total === 0) return undefined;
     return new Map([...sums].map(([id, messages]) => [id, messages / total]));
   }
+}
+
+function firstOf(by) {
+  const entries = Object.entries(by);
+  if (entries.length <= MAX_CHARTED) return by;
+  return Object.fromEntries(entries.sort(([a], [b]) => byName(a, b)).slice(0, MAX_CHARTED));
 }

@@ -5,6 +5,7 @@
  */
 
 import { authorization } from "./actions.js";
+import { parseEvents } from "./events.js";
 
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 5000;
@@ -53,20 +54,4 @@ async function readOnce(onEvent) {
     clearTimeout(timer);
     silence.abort();
   }
-}
-
-/** Tells of each event that is complete; returns what follows the last. */
-export function parseEvents(text, onEvent) {
-  const blocks = text.split("\n\n");
-  const rest = blocks.pop();
-  for (const block of blocks) {
-    let name = "message";
-    const data = [];
-    for (const line of block.split("\n")) {
-      if (line.startsWith("event:")) name = line.slice(6).trim();
-      else if (line.startsWith("data:")) data.push(line.slice(5));
-    }
-    if (data.length > 0) onEvent(name, JSON.parse(data.join("\n")));
-  }
-  return rest;
 }

@@ -4,23 +4,13 @@ import { changeWeight, removeAnalyzer, setPaused } from "./actions.js";
 import { colorOf } from "./colors.js";
 import { byId, el, setData, setPart, setText } from "./dom.js";
 import { age, durations, percent, short, whole } from "./format.js";
+import { SHARE_SECONDS } from "./series.js";
+import { nameStatus } from "./status.js";
 
-const SCALES = [0.1, 0.25, 0.5, 1];
-
-/** The one word for how it is, and why. */
-export function describeState(analyzer) {
-  const { state, reason, paused, weight_factor: factor, eligible } = analyzer;
-  if (paused) return { key: "paused", word: "Paused", why: "by an operator" };
-  if (state === "ejected") return { key: "out", word: "Out", why: reason };
-  if (state === "probation") return { key: "trial", word: "On trial", why: reason };
-  if (factor < 1) {
-    return { key: "slow", word: "Slow start", why: `${Math.round(factor * 100)} % of its weight` };
-  }
-  if (!eligible) return { key: "full", word: "Full", why: "takes no more for the moment" };
-  return { key: "healthy", word: "Healthy", why: reason };
-}
-
-const SYMBOLS = { healthy: "●", slow: "◐", trial: "◐", full: "◆", paused: "‖", out: "✕" };
+/** Where the bars end. */
+const SCALES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
+/** Room for shares to grow while others are out, before the bars need another end. */
+const ROOM = 2;
 
 class Row {
   element;
@@ -61,7 +51,7 @@ class Row {
     p.rate = number("Messages/s");
     p.inFlight = number("In flight");
     p.failures = number("Failures");
-    p.latency = number("p50 / p99");
+    p.latency = number("Latency p50 / p99");
   }
 
   #makeOrders() {
@@ -126,13 +116,14 @@ class Row {
     this.#paused = analyzer.paused;
     this.element.style.setProperty("--color", `var(${colorOf(analyzer.id)})`);
     setText(p.url, analyzer.url);
-    const { key, word, why } = describeState(analyzer);
-    setData(p.badge, "state", key);
-    setText(p.symbol, SYMBOLS[key]);
+    const { kind, reason, seconds } = analyzer.status;
+    const { word, symbol } = nameStatus(analyzer.status);
+    setData(p.badge, "state", kind);
+    setText(p.symbol, symbol);
     setText(p.word, word);
-    setText(p.why, why);
-    p.why.title = why;
-    setText(p.since, age(analyzer.state_seconds));
+    setText(p.why, reason);
+    p.why.title = reason;
+    setText(p.since, age(seconds));
     this.#updateShare(share, { target: analyzer.share.target, scale });
     this.#sent = analyzer.weight;
     if (document.activeElement !== p.weight && p.set.disabled) p.weight.value = analyzer.weight;
@@ -179,6 +170,21 @@ class Row {
   }
 }
 
+/** What the distributor's own shares are over. */
+function windowOf([first]) {
+  return first?.share.window_seconds ?? SHARE_SECONDS;
+}
+
+/** By the weights rather than by what happens: a bar that changes its end tells nothing. */
+function chooseScale(analyzers, shareOf) {
+  const sum = analyzers.reduce((total, { weight }) => total + weight, 0);
+  const largest = Math.max(
+    ...analyzers.map((one) => Math.max(shareOf(one), one.share.target, ROOM * one.weight / sum)),
+    0,
+  );
+  return SCALES.find((limit) => largest <= limit) ?? 1;
+}
+
 export class Table {
   #rows = new Map();
 
@@ -191,11 +197,9 @@ export class Table {
       this.#rows.delete(id);
     }
     const shareOf = ({ id, share }) => shares ? shares.get(id) ?? 0 : share.actual;
-    const largest = Math.max(
-      ...analyzers.map((one) => Math.max(shareOf(one), one.share.target)),
-      0,
-    );
-    const scale = SCALES.find((limit) => largest <= limit) ?? 1;
+    const scale = chooseScale(analyzers, shareOf);
+    setText(byId("scale"), scale === 1 ? "" : `bars end at ${percent(scale)}`);
+    setText(byId("share-window"), `last ${shares ? SHARE_SECONDS : windowOf(analyzers)} s`);
     analyzers.forEach((analyzer, index) => {
       let row = this.#rows.get(analyzer.id);
       if (!row) {
