@@ -30,6 +30,8 @@ export class AnalyzerRecord {
   readonly delivered = { packets: 0, messages: 0 };
   /** Requests that it answered with a 2xx; those that failed, by class. */
   successes = 0;
+  /** How long those took, all told. */
+  successMs = 0;
   readonly failures = Object.fromEntries(
     FAILURE_CLASSES.map((failure) => [failure, 0]),
   ) as Record<FailureClass, number>;

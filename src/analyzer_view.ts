@@ -14,15 +14,18 @@ import { WINDOW_SECONDS } from "./window.ts";
 /** How long an analyzer must have been full to be shown as not eligible. */
 const FULL_SHOWN_MS = 1000;
 
-/** How an analyzer takes part, in one word. */
-export type StatusKind =
-  | "ejected"
-  | "full"
-  | "healthy"
-  | "paused"
-  | "probation"
-  | "resting"
-  | "slow_start";
+/** How an analyzer may take part, each in one word. */
+export const STATUS_KINDS = [
+  "healthy",
+  "slow_start",
+  "probation",
+  "resting",
+  "full",
+  "paused",
+  "ejected",
+] as const;
+
+export type StatusKind = typeof STATUS_KINDS[number];
 
 /** What the API shows of an analyzer. */
 export interface AnalyzerView {
@@ -47,6 +50,8 @@ export interface AnalyzerView {
   readonly delivered: { packets: number; messages: number };
   /** Requests that it answered with a 2xx, of one packet or many. */
   readonly successes: number;
+  /** How long those took, all told. */
+  readonly success_seconds: number;
   /** Requests that failed, by class. */
   readonly failures: Record<FailureClass, number>;
   /** Packets being posted now. */
@@ -107,6 +112,7 @@ export function glanceAtAnalyzer(analyzer: Analyzer, totals: Totals): AnalyzerGl
     },
     delivered: { ...record.delivered },
     successes: record.successes,
+    success_seconds: roundMilli(record.successMs / 1000),
     failures: { ...record.failures },
     in_flight: analyzer.inFlight,
     weight_factor: roundMilli(health.weightFactor(nowMs)),

@@ -42,6 +42,25 @@ export type ErrorCode = keyof typeof TABLE;
 /** All codes, in the order of the table. */
 export const ERROR_CODES = Object.keys(TABLE) as ErrorCode[];
 
+/** What a packet may be refused with. */
+export const PACKET_CODES: readonly ErrorCode[] = [
+  "INVALID_JSON",
+  "INVALID_UTF8",
+  "INVALID_ENCODING",
+  "TOO_DEEP",
+  "BODY_INCOMPLETE",
+  "BODY_TIMEOUT",
+  "BODY_TOO_LARGE",
+  "UNSUPPORTED_TYPE",
+  "UNSUPPORTED_ENCODING",
+  "INVALID_PACKET",
+  "QUEUE_FULL",
+  "STORAGE_FULL",
+  "STORAGE_FAILED",
+  "DRAINING",
+  "INTERNAL",
+];
+
 /** The HTTP status of a code. */
 export function statusOf(code: ErrorCode): number {
   return TABLE[code][0];

@@ -12,7 +12,7 @@ export class Exposition {
   #name = "";
 
   /** Begins a family; its samples follow. */
-  family(name: string, type: "counter" | "gauge" | "histogram", help: string): this {
+  family(name: string, type: "counter" | "gauge" | "histogram" | "summary", help: string): this {
     this.#name = `distributor_${name}`;
     return this.#head(type, help);
   }
@@ -45,9 +45,12 @@ export class Exposition {
       `${this.#name}_sum ${sumMs / 1000}\n${this.#name}_count ${count}\n`;
   }
 
-  /** @param labels written: `{a="b"}`, or nothing */
-  sample(value: number, labels = ""): this {
-    this.#text += `${this.#name}${labels} ${value}\n`;
+  /**
+   * @param labels written: `{a="b"}`, or nothing
+   * @param suffix of the name, where the type has parts: `_sum`, `_count`
+   */
+  sample(value: number, labels = "", suffix = ""): this {
+    this.#text += `${this.#name}${suffix}${labels} ${value}\n`;
     return this;
   }
 

@@ -9,7 +9,7 @@
 import { BaseHandler } from "@std/log/base-handler";
 import type { LevelName } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Cancel, type Clock, systemClock } from "./clock.ts";
 
 export type LogFormat = "auto" | "json" | "text";
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -41,12 +41,13 @@ export interface LogOptions {
 }
 
 /**
- * Of one event at one level, and of one `id` where it has one, this many lines are written within a
- * window, the rest is counted.
+ * Of one event at one level, with one `id` and one `reason` where it has them, this many lines are
+ * written within a window, the rest is counted.
  */
 export const MAX_LINES_PER_WINDOW = 5;
 export const WINDOW_MS = 10_000;
-/** Ids that are told apart within a window; of more, events are folded together. */
+const CLOSE_TICK_MS = 1000;
+/** What is told apart within a window; of more, events are folded whatever they are about. */
 export const MAX_WINDOWS = 4000;
 /** Longer strings are cut. */
 export const MAX_TEXT_LENGTH = 256;
@@ -91,7 +92,7 @@ interface Window {
   readonly startedAtMs: number;
   readonly level: string;
   readonly event: string;
-  readonly id: unknown;
+  readonly about: LogFields;
   seen: number;
   lastWallMs: number;
 }
@@ -103,13 +104,14 @@ interface HandlerOptions {
 }
 
 /**
- * Writes records, folding storms. It sets no timer, which would keep a process alive: what was
- * folded is told before the first line after its window, or by {@link flush}.
+ * Writes records, folding storms. What was folded is told when its window is over, or by
+ * {@link flush}, without which a process would live on until then.
  */
 class FoldingHandler extends BaseHandler {
   readonly #options: HandlerOptions;
   /** In the order of their start, so that expired ones stand in front. */
   readonly #windows = new Map<string, Window>();
+  #cancelClose: Cancel | undefined;
 
   constructor(level: LevelName, options: HandlerOptions) {
     super(level);
@@ -118,23 +120,23 @@ class FoldingHandler extends BaseHandler {
 
   override handle(record: LogRecord): void {
     const nowMs = this.#options.clock.monotonicMs();
-    this.#close((window) => nowMs - window.startedAtMs >= WINDOW_MS);
+    this.#closeOver(nowMs);
     const level = record.levelName.toLowerCase();
     const fields = record.args[0] as LogFields | undefined;
-    const window = this.#windowOf({ level, event: record.msg, id: idOf(fields) }, nowMs);
+    const window = this.#windowOf({ level, event: record.msg, about: aboutOf(fields) }, nowMs);
     window.lastWallMs = this.#options.clock.wallMs();
     window.seen++;
-    if (window.seen > MAX_LINES_PER_WINDOW) return;
-    this.#writeLine(level, record.msg, fields);
+    if (window.seen > MAX_LINES_PER_WINDOW) this.#closeLater();
+    else this.#writeLine(level, record.msg, fields);
   }
 
-  #windowOf(about: Pick<Window, "level" | "event" | "id">, nowMs: number): Window {
-    const { level, event } = about;
-    const id = this.#windows.size < MAX_WINDOWS ? about.id : undefined;
-    const key = JSON.stringify([level, event, id]);
+  #windowOf(line: Pick<Window, "level" | "event" | "about">, nowMs: number): Window {
+    const { level, event } = line;
+    const about = this.#windows.size < MAX_WINDOWS ? line.about : {};
+    const key = JSON.stringify([level, event, about]);
     let window = this.#windows.get(key);
     if (!window) {
-      window = { startedAtMs: nowMs, level, event, id, seen: 0, lastWallMs: 0 };
+      window = { startedAtMs: nowMs, level, event, about, seen: 0, lastWallMs: 0 };
       this.#windows.set(key, window);
     }
     return window;
@@ -149,7 +151,26 @@ class FoldingHandler extends BaseHandler {
   }
 
   flush(): void {
+    this.#cancelClose?.();
+    this.#cancelClose = undefined;
     this.#close(() => true);
+  }
+
+  /** Once a second is often enough for a window of ten. */
+  #closeLater(): void {
+    if (this.#cancelClose) return;
+    const { clock } = this.#options;
+    this.#cancelClose = clock.after(CLOSE_TICK_MS, () => {
+      this.#cancelClose = undefined;
+      this.#closeOver(clock.monotonicMs());
+      if (this.#windows.values().some(({ seen }) => seen > MAX_LINES_PER_WINDOW)) {
+        this.#closeLater();
+      }
+    });
+  }
+
+  #closeOver(nowMs: number): void {
+    this.#close((window) => nowMs - window.startedAtMs >= WINDOW_MS);
   }
 
   #close(isOver: (window: Window) => boolean): void {
@@ -159,7 +180,7 @@ class FoldingHandler extends BaseHandler {
       const repeated = window.seen - MAX_LINES_PER_WINDOW;
       if (repeated <= 0) continue;
       const until = new Date(window.lastWallMs).toISOString();
-      this.#writeLine(window.level, window.event, { id: window.id, repeated, until });
+      this.#writeLine(window.level, window.event, { ...window.about, repeated, until });
     }
   }
 
@@ -169,12 +190,16 @@ class FoldingHandler extends BaseHandler {
   }
 }
 
-/** What an event is about, where it says so in a word. */
-function idOf(fields: LogFields | undefined): string | undefined {
+/** What an event is about, where it says so: two lines with the same are a repeat. */
+function aboutOf(fields: LogFields | undefined): LogFields {
   try {
-    return typeof fields?.id === "string" ? fields.id : undefined;
+    const { id, reason } = fields ?? {};
+    return {
+      ...(typeof id === "string" ? { id } : {}),
+      ...(typeof reason === "string" ? { reason } : {}),
+    };
   } catch {
-    return undefined;
+    return {};
   }
 }
 

@@ -5,8 +5,8 @@
  * removed analyzer's series go with it; every series is there from the start, with 0.
  */
 
-import type { AnalyzerGlance } from "./analyzer_view.ts";
-import { ERROR_CODES } from "./errors.ts";
+import { type AnalyzerGlance, STATUS_KINDS } from "./analyzer_view.ts";
+import { PACKET_CODES } from "./errors.ts";
 import { Exposition, labelsOf } from "./exposition.ts";
 import type { Instruments } from "./instruments.ts";
 import type { MetricsView, SpoolView } from "./metrics.ts";
@@ -16,7 +16,6 @@ import type { ProcessUsage } from "./process_usage.ts";
 /** What can be read often, since no percentile is in it. */
 export type StateGlance = Omit<MetricsView, "analyzers"> & { readonly analyzers: AnalyzerGlance[] };
 
-const STATES = ["healthy", "ejected", "probation"] as const;
 const NO_SPOOL: SpoolView = {
   arrivals_max_bytes: 0,
   wal_bytes: 0,
@@ -32,8 +31,11 @@ export interface MetricsTextParts {
   readonly state: StateGlance;
   readonly instruments: Instruments;
   readonly usage: ProcessUsage;
+  readonly isReady: boolean;
   /** Who watches the dashboard's stream. */
   readonly viewers: number;
+  /** When the process started, in seconds since the Unix epoch. */
+  readonly startedAt: number;
   /** Version of the runtime. */
   readonly runtime: string;
 }
@@ -63,9 +65,14 @@ function writeFlow(out: Exposition, state: StateGlance): void {
   out.counter("messages_received_total", "Messages in them", received.messages);
   out.counter("received_bytes_total", "Bytes of them", received.bytes);
   out.family("packets_rejected_total", "counter", "Packets that were refused, by error code");
-  for (const code of ERROR_CODES) {
+  for (const code of PACKET_CODES) {
     out.sample(rejected.by_code[code] ?? 0, labelsOf({ reason: code }));
   }
+  out.gauge(
+    "accepted_packets",
+    "Packets let in, and those found on disk at the start: all that the books are about",
+    state.accepted.packets,
+  );
   out.counter(
     "packets_lost_total",
     "Packets found damaged on disk and put aside: they have left the books",
@@ -170,10 +177,10 @@ function writeAnalyzers(out: Exposition, analyzers: readonly AnalyzerGlance[]): 
     out.family(name, type, help);
     for (const { analyzer, label } of named) out.sample(value(analyzer), label);
   }
-  out.family("analyzer_status", "gauge", "1 for the state that it is in");
+  out.family("analyzer_status", "gauge", "1 for the one of these that it is");
   for (const { analyzer, label } of named) {
-    for (const state of STATES) {
-      out.sample(+(analyzer.state === state), extend(label, "state", state));
+    for (const kind of STATUS_KINDS) {
+      out.sample(+(analyzer.status.kind === kind), extend(label, "state", kind));
     }
   }
   out.family("deliveries_total", "counter", "Requests by outcome; one may carry many packets");
@@ -182,6 +189,10 @@ function writeAnalyzers(out: Exposition, analyzers: readonly AnalyzerGlance[]): 
     for (const failure of FAILURE_CLASSES) {
       out.sample(analyzer.failures[failure], extend(label, "outcome", failure));
     }
+  }
+  out.family("analyzer_delivery_seconds", "summary", "Of its successful requests");
+  for (const { analyzer, label } of named) {
+    out.sample(analyzer.success_seconds, label, "_sum").sample(analyzer.successes, label, "_count");
   }
   out.family("probes_total", "counter", "Health checks by result");
   for (const { analyzer, label } of named) {
@@ -195,16 +206,20 @@ function extend(labels: string, name: string, value: string): string {
   return `${labels.slice(0, -1)},${name}="${value}"}`;
 }
 
-function writeProcess(out: Exposition, { state, usage, viewers, runtime }: MetricsTextParts): void {
+function writeProcess(out: Exposition, parts: MetricsTextParts): void {
+  const { state, usage, viewers, runtime, isReady } = parts;
   const { version, durability } = state;
   out.family("build_info", "gauge", "1, with what is running as labels")
     .sample(1, labelsOf({ version, runtime, durability }));
+  out.gauge("ready", "Whether packets are taken, as /readyz says", +isReady);
   out.gauge("uptime_seconds", "Time since the start", state.uptime_seconds);
   out.gauge("viewers", "Who watches the stream of the dashboard", viewers);
   out.common("process_resident_memory_bytes", "gauge", "Resident memory")
     .sample(usage.residentBytes);
   out.gauge("heap_used_bytes", "JavaScript heap in use", usage.heapUsedBytes);
   out.gauge("heap_size_bytes", "JavaScript heap", usage.heapTotalBytes);
+  out.common("process_start_time_seconds", "gauge", "When it started, since the Unix epoch")
+    .sample(parts.startedAt);
   out.common("process_cpu_seconds_total", "counter", "Processor time").sample(usage.cpuSeconds);
   if (usage.openFiles !== undefined) {
     out.common("process_open_fds", "gauge", "Open file descriptors").sample(usage.openFiles);

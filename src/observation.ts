@@ -34,9 +34,11 @@ export class Observation {
   readonly #doors: ObservationDoors;
   readonly #events: EventStream;
   readonly #stopLag: () => void;
+  readonly #startedAt: number;
 
   constructor(doors: ObservationDoors) {
     this.#doors = doors;
+    this.#startedAt = Math.floor(doors.clock.wallMs() / 1000);
     const memoryBytes = () => Deno.memoryUsage().rss;
     this.#events = new EventStream(new Sampler({ ...doors, memoryBytes }), doors.clock);
     this.#stopLag = watchLoopLag(doors.instruments.loopLag, doors.clock);
@@ -69,7 +71,9 @@ export class Observation {
       state: this.#doors.glance(),
       instruments: this.#doors.instruments,
       usage: readProcessUsage(),
+      isReady: this.#doors.unready() === undefined,
       viewers: this.#events.viewers,
+      startedAt: this.#startedAt,
       runtime: `deno ${Deno.version.deno}`,
     });
   }

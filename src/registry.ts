@@ -192,6 +192,7 @@ export class Registry {
     const nowMs = this.#clock.monotonicMs();
     const { record } = analyzer;
     record.successes++;
+    record.successMs += done.latencyMs;
     record.delivered.packets += done.packets;
     record.delivered.messages += done.messages;
     record.recentMessages.add(done.messages, nowMs);
@@ -206,6 +207,12 @@ export class Registry {
     attempt: { packet: Packet; startedMs: number; undecided: boolean },
   ): void {
     analyzer.record.failures[outcome.failure]++;
+    this.#log.debug("request failed", {
+      id: analyzer.id,
+      reason: outcome.detail,
+      packet_id: attempt.packet.id,
+      attempt: attempt.packet.attempts + 1,
+    });
     if (outcome.kind === "retriable" && outcome.retryAfterMs) {
       return this.#rest(analyzer, outcome.retryAfterMs);
     }
@@ -227,6 +234,9 @@ export class Registry {
     if (analyzer.removed) return;
     const nowMs = this.#clock.monotonicMs();
     analyzer.record.probes[verdict.ok ? "passed" : "failed"]++;
+    if (!verdict.ok) {
+      this.#log.debug("health check failed", { id: analyzer.id, reason: verdict.detail });
+    }
     if (verdict.ok && analyzer.batches !== verdict.batches) {
       analyzer.batches = verdict.batches;
       this.#renew(analyzer);

@@ -67,17 +67,16 @@ function whyNone(analyzers: Warned["analyzers"]): string {
   if (analyzers.length === 0) {
     return "no analyzer is registered: register one with POST /api/v1/analyzers";
   }
-  return analyzers.every(({ paused }) => paused)
-    ? "no analyzer is eligible: all are paused"
-    : "no analyzer is eligible: GET /api/v1/analyzers says why";
+  if (analyzers.every(({ paused }) => paused)) return "no analyzer is eligible: all are paused";
+  return "no analyzer is eligible: GET /api/v1/analyzers says why";
 }
 
 function nameOut({ analyzers }: Warned): string[] {
   const out = analyzers.filter(({ paused, state }) => !paused && state === "ejected");
-  const named = out.slice(0, MAX_NAMED).map(({ id, reason }) => `${id} is out: ${reason}`);
+  const named = out.slice(0, MAX_NAMED).map(({ id, reason }) => `out: ${id}, ${reason}`);
   const more = out.length - named.length;
   if (more === 0) return named;
-  return [...named, `${more} more ${more === 1 ? "analyzer is" : "analyzers are"} out`];
+  return [...named, `out: ${more} more`];
 }
 
 function tellDead({ queue: { deadLetters, manyDeadLetters } }: Warned): string[] {

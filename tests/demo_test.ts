@@ -36,6 +36,7 @@ function viewAnalyzer(index: number, messages: number, state: HealthState): Anal
     eligible: state !== "ejected",
     status: { kind: state, reason: "", seconds: 0 },
     successes: 0,
+    success_seconds: 0,
     share: { target: WEIGHTS[index]!, actual: 0, window_seconds: 60 },
     delivered: { packets: messages / 10, messages },
     failures: { connect: 0, timeout: 0, http_5xx: 0, http_4xx: 0 },

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { Clock } from "../src/clock.ts";
 import {
   createLog,
   type Log,
@@ -10,23 +9,17 @@ import {
   WINDOW_MS,
 } from "../src/log.ts";
 
+import { FakeClock } from "./support/fake_clock.ts";
+
 interface Setup {
   readonly log: Log;
   readonly lines: string[];
-  /** Moves both clocks on. */
-  readonly advance: (ms: number) => void;
+  readonly clock: FakeClock;
 }
 
 function setup(options: Partial<LogOptions> = {}): Setup {
   const lines: string[] = [];
-  let nowMs = 0;
-  const clock: Clock = {
-    monotonicMs: () => nowMs,
-    wallMs: () => Date.UTC(2024, 0, 2, 3, 4, 5, 678) + nowMs,
-    after() {
-      throw new Error("A log sets no timer");
-    },
-  };
+  const clock = new FakeClock();
   const log = createLog({
     format: "json",
     level: "info",
@@ -36,7 +29,7 @@ function setup(options: Partial<LogOptions> = {}): Setup {
     clock,
     ...options,
   });
-  return { log, lines, advance: (ms) => nowMs += ms };
+  return { log, lines, clock };
 }
 
 Deno.test("log.info() writes one JSON object: time, level, event, then the fields", () => {
@@ -166,12 +159,12 @@ Deno.test("log never throws: a field that cannot be read, a reader that has gone
 });
 
 Deno.test("log folds a storm of one event and then tells how many it held back", () => {
-  const { log, lines, advance } = setup();
+  const { log, lines, clock } = setup();
   for (let i = 0; i < 100; i++) log.warn("delivery failed", { attempt: i });
   log.info("analyzer added");
   assertEquals(lines.length, MAX_LINES_PER_WINDOW + 1);
 
-  advance(WINDOW_MS);
+  clock.advance(WINDOW_MS);
   log.warn("delivery failed", { attempt: 100 });
   const last = lines.slice(-2).map((line) => JSON.parse(line));
   assertEquals(last[0].repeated, 100 - MAX_LINES_PER_WINDOW);
@@ -180,14 +173,18 @@ Deno.test("log folds a storm of one event and then tells how many it held back",
   assertEquals(last[1].attempt, 100);
 });
 
-Deno.test("log tells of a past storm before the next line of another event", () => {
-  const { log, lines, advance } = setup();
-  for (let i = 0; i < 6; i++) log.warn("delivery failed");
-  advance(WINDOW_MS);
-  log.info("analyzer added");
-  const tail = lines.slice(-2).map((line) => JSON.parse(line));
-  assertEquals(tail.map(({ event }) => event), ["delivery failed", "analyzer added"]);
-  assertEquals(tail[0].repeated, 1);
+Deno.test("log tells of a past storm by itself, and sets no timer without one", () => {
+  const { log, lines, clock } = setup();
+  for (let i = 0; i < MAX_LINES_PER_WINDOW; i++) log.warn("delivery failed");
+  assertEquals(clock.timers, 0);
+  clock.advance(3000);
+  log.warn("delivery failed");
+  clock.advance(WINDOW_MS - 3001);
+  assertEquals(lines.length, MAX_LINES_PER_WINDOW);
+  clock.advance(2000);
+  const { event, repeated, until } = JSON.parse(lines.at(-1)!);
+  assertEquals([event, repeated, until], ["delivery failed", 1, "2024-01-02T03:04:08.678Z"]);
+  assertEquals(clock.timers, 0);
 });
 
 Deno.test("log counts levels of one event apart, and nothing below its level", () => {
@@ -201,7 +198,7 @@ Deno.test("log counts levels of one event apart, and nothing below its level", (
 });
 
 Deno.test("log folds what is said of one id, and hides no other behind it", () => {
-  const { log, lines, advance } = setup();
+  const { log, lines, clock } = setup();
   for (let i = 0; i < 100; i++) {
     log.warn("analyzer ejected", { id: `a${i}` });
     log.warn("analyzer ejected", { id: "flapping" });
@@ -209,7 +206,7 @@ Deno.test("log folds what is said of one id, and hides no other behind it", () =
   const ids = new Set(lines.map((line) => JSON.parse(line).id));
   assertEquals(ids.size, 101);
   assertEquals(lines.length, 100 + MAX_LINES_PER_WINDOW);
-  advance(WINDOW_MS);
+  clock.advance(WINDOW_MS);
   log.info("next");
   const { id, repeated, until, event } = JSON.parse(lines.at(-2)!);
   assertEquals([event, id, repeated], ["analyzer ejected", "flapping", 95]);
@@ -223,10 +220,11 @@ Deno.test("log tells a bounded number of ids apart", () => {
 });
 
 Deno.test("log.flush() tells what is folded, once", () => {
-  const { log, lines } = setup();
+  const { log, lines, clock } = setup();
   for (let i = 0; i < 8; i++) log.info("analyzer added");
   log.flush();
   log.flush();
+  assertEquals(clock.timers, 0);
   assertEquals(lines.length, MAX_LINES_PER_WINDOW + 1);
   assertEquals(JSON.parse(lines.at(-1)!).repeated, 3);
 });

@@ -69,17 +69,17 @@ Deno.test("listWarnings() says that no analyzer is eligible, why, and how many p
 
 Deno.test("listWarnings() names those that are out with the reason, three of many", () => {
   const out = (id: string) => ({ ...OUT, id });
-  assertEquals(list({ analyzers: [UP, out("a")] }), ["warning: a is out: died"]);
+  assertEquals(list({ analyzers: [UP, out("a")] }), ["warning: out: a, died"]);
   const many = ["a", "b", "c", "d", "e"].map(out);
   assertEquals(list({ analyzers: [UP, ...many] }), [
-    "warning: a is out: died",
-    "warning: b is out: died",
-    "warning: c is out: died",
-    "warning: 2 more analyzers are out",
+    "warning: out: a, died",
+    "warning: out: b, died",
+    "warning: out: c, died",
+    "warning: out: 2 more",
   ]);
   assertEquals(
     list({ analyzers: [UP, ...many.slice(1)] }).at(-1),
-    "warning: 1 more analyzer is out",
+    "warning: out: 1 more",
   );
 });
 
@@ -96,7 +96,7 @@ Deno.test("listWarnings() names what is damaged", () => {
     "critical: a damaged spool was set aside: data/a",
     "critical: a damaged spool was set aside: data/b",
     "critical: 2 damaged packets were put aside",
-    "warning: out is out: died",
+    "warning: out: out, died",
   ]);
 });
 

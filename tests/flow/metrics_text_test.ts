@@ -106,8 +106,8 @@ Deno.test("GET /metrics with 1000 analyzers takes less than 20 ms", async () => 
     await scrape(system);
     times.push(performance.now() - startedMs);
   }
-  // The best: what it costs, not what else the machine was doing.
-  const best = Math.min(...times);
-  console.log(`a scrape of 1000 analyzers: ${best.toFixed(1)} ms at best`);
-  assert(best < 20, `${best} ms`);
+  times.sort((a, b) => a - b);
+  const [best, median] = [times[0]!, times[times.length >> 1]!];
+  console.log(`a scrape of 1000 analyzers: ${median.toFixed(1)} ms, ${best.toFixed(1)} at best`);
+  assert(median < 20, `${median} ms`);
 });
