@@ -2,7 +2,16 @@
 
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { assignColors, colorOf } from "../src/dashboard/client/colors.js";
-import { age, bytes, duration, durations, short } from "../src/dashboard/client/format.js";
+import {
+  age,
+  byName,
+  bytes,
+  duration,
+  durations,
+  percent,
+  short,
+  shorten,
+} from "../src/dashboard/client/format.js";
 import { Series } from "../src/dashboard/client/series.js";
 import { parseEvents } from "../src/dashboard/client/events.js";
 
@@ -71,13 +80,16 @@ Deno.test("series.shares() is of the last five seconds, if enough packets came i
   assertEquals(series.shares(), new Map([["a", 0.25], ["b", 0.75]]), "none across a gap");
 });
 
-Deno.test("series keeps of many analyzers only the first, but for the last seconds", () => {
+Deno.test("series keeps of many analyzers only those with the most weight, but for the last seconds", () => {
   const series = new Series();
   const by = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`a${i + 1}`, 1]));
+  const analyzers = Object.keys(by).map((id) => ({ id, weight: id === "a77" ? 9 : 1 }));
+  series.chart(analyzers);
   for (let t = 0; t < 10; t++) series.add({ boot: "b", point: point(t, { ...by }) });
   const kept = series.points.map((one: { by: object }) => Object.keys(one.by).length);
-  assertEquals(kept, [16, 16, 16, 16, 16, 100, 100, 100, 100, 100]);
-  assertEquals(Object.keys(series.points[0].by).at(-1), "a16");
+  assertEquals(kept, [8, 8, 8, 8, 8, 100, 100, 100, 100, 100]);
+  assertEquals(series.charted, ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a77"]);
+  assertEquals(Object.keys(series.points[0].by), series.charted);
   assertEquals(series.shares()!.size, 100);
 });
 
@@ -111,6 +123,12 @@ Deno.test("format gives numbers that people read", () => {
   ]);
   assertEquals([durations(1.9, 86), durations(20, 3000)], ["1.9 / 86 ms", "20 ms / 3.0 s"]);
   assertEquals([5, 185, 7800, 90_000].map(age), ["5 s", "3 min 5 s", "2 h 10 min", "1 d 1 h"]);
+  assertEquals([0.5, undefined].map(percent), ["50.0 %", "–"]);
+  assertEquals([shorten("analyzer1"), shorten("prod-eu-west-1-analyzer-07")], [
+    "analyzer1",
+    "prod-e…yzer-07",
+  ]);
+  assertEquals(["a10", "a9", "a1"].sort(byName), ["a1", "a9", "a10"]);
   assertEquals([512, 2048, 268_435_456].map(bytes), ["512 B", "2.0 KiB", "256 MiB"]);
 });
 
@@ -123,4 +141,5 @@ Deno.test("assignColors() gives each analyzer a colour that it keeps, whoever co
   assignColors(["a", "c"]);
   assignColors(["a", "c", "d"]);
   assertEquals([colorOf("c"), colorOf("d")], [c, b]);
+  assertEquals(colorOf("nobody"), "--series-none");
 });

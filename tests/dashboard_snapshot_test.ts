@@ -15,6 +15,7 @@ function setUp(analyzers = 2) {
     queued: { packets: 0 },
     analyzers: Array.from({ length: analyzers }, (_, i) => ({
       id: `a${i}`,
+      weight: i + 1,
       delivered: { packets: 0, messages: 0 },
     })),
   };
@@ -57,7 +58,7 @@ Deno.test("sampler.turn() makes rates and quantiles of one second", () => {
 Deno.test("sampler counts what an analyzer has done only from when it knows it", () => {
   const { state, sampler, second } = setUp(0);
   second();
-  state.analyzers.push({ id: "late", delivered: { packets: 9, messages: 900 } });
+  state.analyzers.push({ id: "late", weight: 1, delivered: { packets: 9, messages: 900 } });
   second();
   assertEquals(sampler.snapshot()!.point.by, { late: 0 });
 });
@@ -78,6 +79,6 @@ Deno.test("sampler.history() is bounded in seconds and in analyzers", () => {
   const { points } = sampler.history();
   assertEquals(points.length, HISTORY_SECONDS);
   assertEquals(Object.keys(points.at(-1)!.by).length, MAX_CHARTED);
-  assert(!("a16" in points.at(-1)!.by), "the last of them by name");
+  assert(!("a0" in points.at(-1)!.by), "the one with the least weight");
   assertEquals(Object.keys(sampler.snapshot()!.point.by).length, MAX_CHARTED + 1, "all of now");
 });

@@ -11,8 +11,11 @@ import uplot from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
 import actions from "./client/actions.js" with { type: "text" };
 import charts from "./client/charts.js" with { type: "text" };
 import colors from "./client/colors.js" with { type: "text" };
+import deadLetters from "./client/dead_letters.js" with { type: "text" };
+import dialog from "./client/dialog.js" with { type: "text" };
 import dom from "./client/dom.js" with { type: "text" };
 import events from "./client/events.js" with { type: "text" };
+import failures from "./client/failures.js" with { type: "text" };
 import format from "./client/format.js" with { type: "text" };
 import icon from "./client/icon.svg" with { type: "text" };
 import html from "./client/index.html" with { type: "text" };
@@ -44,8 +47,11 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/dashboard/actions.js": { type: SCRIPT, text: actions },
   "/dashboard/charts.js": { type: SCRIPT, text: charts },
   "/dashboard/colors.js": { type: SCRIPT, text: colors },
+  "/dashboard/dead_letters.js": { type: SCRIPT, text: deadLetters },
+  "/dashboard/dialog.js": { type: SCRIPT, text: dialog },
   "/dashboard/dom.js": { type: SCRIPT, text: dom },
   "/dashboard/events.js": { type: SCRIPT, text: events },
+  "/dashboard/failures.js": { type: SCRIPT, text: failures },
   "/dashboard/format.js": { type: SCRIPT, text: format },
   "/dashboard/panels.js": { type: SCRIPT, text: panels },
   "/dashboard/series.js": { type: SCRIPT, text: series },

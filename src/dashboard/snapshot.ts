@@ -15,8 +15,8 @@ import { byName } from "./client/format.js";
 
 /** Seconds that the charts go back. */
 export const HISTORY_SECONDS = 300;
-/** Of more analyzers than this, the past holds the rates of the first, by id: it stays small. */
-export const MAX_CHARTED = 16;
+/** Of more analyzers than this, the past holds those with the most weight: it stays small. */
+export const MAX_CHARTED = 8;
 
 /** One second. Rates are per second, of messages but for `refused`; durations in milliseconds. */
 export interface Point {
@@ -68,7 +68,7 @@ export interface SamplerDoors {
   readonly state: () => MetricsView;
   /** The same without what takes time. */
   readonly glance: () => Omit<MetricsView, "analyzers"> & {
-    readonly analyzers: readonly Pick<AnalyzerView, "id" | "delivered">[];
+    readonly analyzers: readonly Pick<AnalyzerView, "id" | "weight" | "delivered">[];
   };
   readonly memoryBytes: () => number;
   readonly unready: () => string | undefined;
@@ -84,6 +84,8 @@ interface Counters {
   readonly refused: number;
   readonly queued: number;
   readonly by: ReadonlyMap<string, number>;
+  /** The ids that the past keeps. */
+  readonly charted: readonly string[];
 }
 
 export class Sampler {
@@ -131,13 +133,13 @@ export class Sampler {
       p99: roundOrNull(this.#endToEnd.quantileMs(0.99)),
       by,
     };
-    this.#remember(this.#latest);
+    this.#remember(this.#latest, now.charted);
   }
 
-  #remember(point: Point): void {
+  #remember(point: Point, charted: readonly string[]): void {
     // A clock that was set back: what lies ahead of it now is no past.
     while ((this.#points.at(-1)?.t ?? -Infinity) > point.t) this.#points.pop();
-    this.#points.push({ ...point, by: firstOf(point.by) });
+    this.#points.push({ ...point, by: pick(point.by, charted) });
     if (this.#points.length > HISTORY_SECONDS) this.#points.shift();
   }
 
@@ -175,17 +177,18 @@ export class Sampler {
       refused: rejected.packets,
       queued: queued.packets,
       by: new Map(analyzers.map(({ id, delivered }) => [id, delivered.messages])),
+      charted: chooseCharted(analyzers),
     };
   }
 }
 
-/** What the past keeps of rates. */
-function firstOf(by: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
-  const entries = Object.entries(by);
-  if (entries.length <= MAX_CHARTED) return by;
-  return Object.fromEntries(
-    entries.sort(([a], [b]) => byName(a, b)).slice(0, MAX_CHARTED),
-  );
+function chooseCharted(analyzers: readonly Pick<AnalyzerView, "id" | "weight">[]): string[] {
+  return analyzers.toSorted((a, b) => b.weight - a.weight || byName(a.id, b.id))
+    .slice(0, MAX_CHARTED).map(({ id }) => id);
+}
+
+function pick(by: Readonly<Record<string, number>>, ids: readonly string[]) {
+  return Object.fromEntries(ids.map((id) => [id, by[id]!]));
 }
 
 function roundOrNull(value: number | null): number | null {

@@ -3,36 +3,10 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
 import { makePacket } from "../support/agent.ts";
-import { openPage, startBrowser } from "../support/browser.ts";
-import { eventually, startSystem, type System } from "../support/system.ts";
+import { load, openPage, row, shareOf, startBrowser } from "../support/browser.ts";
+import { eventually, startSystem } from "../support/system.ts";
 
 const QUICK = ["--health-check-interval=500ms", "--ejection-time=2s", "--slow-start=1s"];
-
-const row = (page: Page, id: string) =>
-  page.locator("tr", { has: page.locator(`[title="${id}"]`) });
-
-/** The share that a row shows, between 0 and 1. */
-async function shareOf(page: Page, id: string): Promise<number> {
-  return parseFloat(await row(page, id).locator(".share b").innerText()) / 100;
-}
-
-/** Sends packets until it is told to stop. */
-function load(system: System): { stop: () => Promise<void> } {
-  let isOn = true;
-  let sent = 0;
-  const done = (async () => {
-    while (isOn) {
-      const some = Array.from({ length: 20 }, () => makePacket(`load-${sent++}`, 5));
-      await system.agent.sendAll(some);
-    }
-  })();
-  return {
-    stop: async () => {
-      isOn = false;
-      await done;
-    },
-  };
-}
 
 /** The data of one second, as the distributor would send it. */
 function makeSnapshot(t: number, analyzer: Record<string, unknown> = {}) {
@@ -241,6 +215,9 @@ Deno.test("dashboard shows hostile ids and reasons as text", async () => {
   assertEquals(await page.locator("tbody img, tbody script, tbody a").count(), 0);
   await page.getByRole("button", { name: "Remove" }).click();
   assert((await page.locator("dialog h2").textContent())!.includes("<img"));
+  assert(
+    (await page.locator(".legend .name").allTextContents()).some((text) => text.includes("…")),
+  );
   assertEquals(faults, []);
 });
 

@@ -1,6 +1,8 @@
 /** A real Chromium that looks at the page: Debian's `chromium`, driven by playwright-core. */
 
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
+import { makePacket } from "./agent.ts";
+import type { System } from "./system.ts";
 
 const FLAGS = [
   ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
@@ -69,4 +71,32 @@ export async function openPage(
   await before?.(page);
   await page.goto(url);
   return { page, faults };
+}
+
+/** The row of an analyzer. */
+export function row(page: Page, id: string): Locator {
+  return page.locator("tr", { has: page.locator(`[title="${id}"]`) });
+}
+
+/** The share that a row shows, between 0 and 1. */
+export async function shareOf(page: Page, id: string): Promise<number> {
+  return parseFloat(await row(page, id).locator(".share b").innerText()) / 100;
+}
+
+/** Sends packets until it is told to stop. */
+export function load(system: System): { stop: () => Promise<void> } {
+  let isOn = true;
+  let sent = 0;
+  const done = (async () => {
+    while (isOn) {
+      const some = Array.from({ length: 20 }, () => makePacket(`load-${sent++}`, 5));
+      await system.agent.sendAll(some);
+    }
+  })();
+  return {
+    stop: async () => {
+      isOn = false;
+      await done;
+    },
+  };
 }

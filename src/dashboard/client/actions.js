@@ -1,5 +1,6 @@
 /** What an operator can do from the page; every order ends in words, good or bad. */
 
+import { ask } from "./dialog.js";
 import { byId, el } from "./dom.js";
 
 const TOKEN_KEY = "distributor-token";
@@ -22,7 +23,7 @@ export function toast(text, kind = "done") {
 }
 
 /** Calls the API; the answer's JSON, or an Error whose message is for people. */
-async function call(method, path, body) {
+export async function call(method, path, body) {
   let response;
   try {
     response = await fetch(path, {
@@ -40,7 +41,7 @@ async function call(method, path, body) {
 }
 
 /** Does something and says how it ended. */
-async function perform(order, done) {
+export async function perform(order, done) {
   try {
     toast(done(await order()));
     return true;
@@ -64,28 +65,12 @@ export function setPaused(id, paused) {
 }
 
 export async function removeAnalyzer(id) {
-  const sure = await ask({
+  return await ask({
     title: `Remove ${id}?`,
     text: "What waits for it goes to the others. It can be registered again at any time.",
     submit: "Remove",
     danger: true,
-  });
-  if (sure) await perform(() => call("DELETE", pathOf(id)), () => `${id} is removed`);
-}
-
-export async function replayDeadLetters(count) {
-  const sure = await ask({
-    title: "Replay dead letters?",
-    text: `${count} ${
-      count === 1 ? "packet is" : "packets are"
-    } queued again, as if just received.`,
-    submit: "Replay",
-  });
-  if (!sure) return;
-  await perform(
-    () => call("POST", "/api/v1/dead-letters/replay", { all: true }),
-    ({ replayed }) => `${replayed} ${replayed === 1 ? "packet is" : "packets are"} queued again`,
-  );
+  }) && await perform(() => call("DELETE", pathOf(id)), () => `${id} is removed`);
 }
 
 export function registerAnalyzer() {
@@ -117,49 +102,5 @@ async function askForToken() {
     submit: "Use it",
     fields,
     check: ({ token }) => sessionStorage.setItem(TOKEN_KEY, token),
-  });
-}
-
-/** Asks in the dialog; true when it was submitted and `check` threw nothing. */
-function ask({ title, text, submit, danger = false, fields = [], check = () => {} }) {
-  const dialog = byId("dialog");
-  const fault = el("p", { class: "fault", role: "alert" });
-  const inputs = fields.map(({ name, label, ...attributes }) => ({
-    name,
-    input: el("input", { id: `field-${name}`, name, required: true, ...attributes }),
-    label: el("label", { for: `field-${name}` }, label),
-  }));
-  const go = el("button", { type: "submit", class: danger ? "danger" : "primary" }, submit);
-  const form = el(
-    "form",
-    { novalidate: true },
-    el("h2", { id: "dialog-title" }, title),
-    el("p", {}, text),
-    ...inputs.map(({ label, input }) => el("div", { class: "field" }, label, input)),
-    fault,
-    el(
-      "div",
-      { class: "buttons" },
-      el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
-      go,
-    ),
-  );
-  dialog.replaceChildren(form);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    let submitted = false;
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      go.disabled = true;
-      try {
-        await check(Object.fromEntries(inputs.map(({ name, input }) => [name, input.value])));
-        submitted = true;
-        if (form.isConnected) dialog.close();
-      } catch (error) {
-        fault.textContent = error.message;
-        go.disabled = false;
-      }
-    });
-    dialog.addEventListener("close", () => resolve(submitted), { once: true });
   });
 }

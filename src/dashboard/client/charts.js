@@ -1,8 +1,8 @@
 /** The three charts of the last five minutes, drawn by uPlot, which is a global. */
 
-import { colorOf, COLORS } from "./colors.js";
+import { colorOf } from "./colors.js";
 import { byId, el, setText } from "./dom.js";
-import { clockTime, duration, short } from "./format.js";
+import { clockTime, duration, short, shorten } from "./format.js";
 
 /* global uPlot */
 
@@ -43,7 +43,13 @@ class Chart {
       this.#unit,
     );
     byId("charts").append(
-      el("figure", { class: "panel chart" }, head, this.#legend, this.#plotBox),
+      el(
+        "figure",
+        { class: "panel chart", "aria-label": `${title}, ${unit}, the last five minutes` },
+        head,
+        this.#legend,
+        this.#plotBox,
+      ),
     );
     new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect.width)).observe(
       this.#plotBox,
@@ -87,7 +93,7 @@ class Chart {
           "li",
           {},
           swatch,
-          el("span", { class: "name" }, line.label),
+          el("span", { class: "name", title: line.label }, shorten(line.label)),
           ...(this.#isQuiet ? [] : [this.#values[i]]),
         );
       }),
@@ -191,16 +197,16 @@ export class Charts {
     });
   }
 
-  /** @param ids the analyzers, of which the first are shown each by itself */
-  show(ids) {
-    const more = ids.length > COLORS ? `, the first ${COLORS} of ${ids.length}` : "";
+  /** @param ids those that are shown each by itself, of so many */
+  show(ids, total) {
+    const more = total > ids.length ? `, the ${ids.length} with the most weight of ${total}` : "";
     this.#byAnalyzer.unit = `messages/s${more}`;
     this.#throughput.show([
       { label: "accepted", color: "--series-1", fill: "--fill-1", read: (point) => point.accepted },
       { label: "delivered", color: "--series-2", dash: [5, 3], read: (point) => point.delivered },
     ]);
     this.#byAnalyzer.show(
-      ids.slice(0, COLORS).map((id) => ({
+      ids.map((id) => ({
         label: id,
         color: colorOf(id),
         read: (point) => Object.hasOwn(point.by, id) ? point.by[id] : null,

@@ -1,16 +1,17 @@
 /**
- * A colour for each analyzer, which it keeps for as long as it is registered.
+ * A colour for each analyzer that is charted, which it keeps for as long as it is.
  *
- * Told apart by any eyes: the palette of Okabe and Ito, in an order of contrast; see style.css.
+ * Told apart by any eyes: after the palette of Okabe and Ito, see style.css.
  */
 
-export const COLORS = 8;
+const COLORS = 8;
 
 const slots = new Map();
 
 /** Gives newcomers the first colours that are free; those who have gone leave theirs. */
 export function assignColors(ids) {
-  for (const id of [...slots.keys()]) if (!ids.includes(id)) slots.delete(id);
+  const present = new Set(ids);
+  for (const id of [...slots.keys()]) if (!present.has(id)) slots.delete(id);
   for (const id of ids) {
     if (slots.has(id)) continue;
     const taken = new Set(slots.values());
@@ -22,5 +23,6 @@ export function assignColors(ids) {
 
 /** A custom property of the style sheet. */
 export function colorOf(id) {
-  return `--series-${(slots.get(id) ?? 0) % COLORS + 1}`;
+  const slot = slots.get(id);
+  return slot === undefined ? "--series-none" : `--series-${slot % COLORS + 1}`;
 }

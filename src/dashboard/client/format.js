@@ -8,6 +8,13 @@ export function whole(value) {
   return Math.round(value).toLocaleString("en-US");
 }
 
+/** A name in the middle of which something is left out: ids differ at their ends. */
+export function shorten(name) {
+  const characters = [...name];
+  if (characters.length <= 14) return name;
+  return `${characters.slice(0, 6).join("")}…${characters.slice(-7).join("")}`;
+}
+
 /** `12.3k`: three digits at most. */
 export function short(value) {
   const units = ["", "k", "M", "G", "T"];
@@ -66,7 +73,8 @@ export function bytes(value) {
   return `${unit === 0 || rest >= 100 ? rest.toFixed(0) : rest.toFixed(1)} ${units[unit]}`;
 }
 
-/** `39.9 %`. */
+/** `39.9 %`; a dash for what is not known. */
 export function percent(part) {
+  if (part === undefined) return "–";
   return `${(part * 100).toFixed(1)} %`;
 }

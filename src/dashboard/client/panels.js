@@ -36,7 +36,7 @@ export class Tiles {
   #dead = new Tile("Dead letters");
   #refused = new Tile("Refused");
 
-  show({ point, state, latency_ms }) {
+  show({ point, state, latency_ms, unready }) {
     const { queued, rejected, dead_letters, in_flight } = state;
     this.#accepted.show(
       `${short(point.accepted)}/s`,
@@ -69,7 +69,7 @@ export class Tiles {
     this.#refused.show(
       `${short(point.refused)}/s`,
       `${whole(rejected.packets)} packets in all`,
-      point.refused > 0 ? "warn" : "calm",
+      point.refused === 0 ? "calm" : unready ? "bad" : "warn",
     );
   }
 }
@@ -130,6 +130,7 @@ export class Books {
     }
     for (const [key, part] of this.#strip) {
       part.style.setProperty("flex-grow", String(state[key].packets));
+      part.hidden = state[key].packets === 0;
     }
     const balanced = isBalanced(state);
     const pill = byId("balance");
@@ -222,7 +223,7 @@ export class Stores {
       "Refusals": codes.length === 0 ? "none" : codes.join(", "),
     };
     for (const [name, text] of Object.entries(facts)) setText(this.#facts.get(name), text);
-    byId("replay").disabled = dead_letters === 0;
+    byId("replay").setAttribute("aria-disabled", String(dead_letters === 0));
   }
 }
 

@@ -13,15 +13,27 @@ const MAX_SECONDS = 300;
 export const SHARE_SECONDS = 5;
 /** With fewer packets in that time, a packet more or less would move them by percents. */
 const SHARE_PACKETS = 50;
-/** Of more analyzers than this, only the last seconds are kept of each. */
-const MAX_CHARTED = 16;
+/** So many analyzers are charted; of the others only the last seconds are kept. */
+const MAX_CHARTED = 8;
 
 export class Series {
   #points = [];
   #boot;
+  #charted = [];
 
   get points() {
     return this.#points;
+  }
+
+  /** The ids of those that are charted, by name. */
+  get charted() {
+    return this.#charted;
+  }
+
+  /** Chooses whom to chart: all, or those with the most weight. */
+  chart(analyzers) {
+    const byWeight = analyzers.toSorted((a, b) => b.weight - a.weight || byName(a.id, b.id));
+    this.#charted = byWeight.slice(0, MAX_CHARTED).map(({ id }) => id).sort(byName);
   }
 
   /** Takes over a history: what it does not go back to stays as it was seen. */
@@ -38,6 +50,8 @@ export class Series {
     if (boot === this.#boot && last && point.n <= last.n) return;
     this.#boot = boot;
     this.#push(point);
+    const old = this.#points.at(-1 - SHARE_SECONDS);
+    if (old) old.by = this.#chartedOf(old.by);
   }
 
   #push(point) {
@@ -47,8 +61,11 @@ export class Series {
     points.push(point);
     const stale = points.findIndex(({ t }) => t >= point.t - MAX_SECONDS);
     if (stale > 0) points.splice(0, stale);
-    const old = points.at(-1 - SHARE_SECONDS);
-    if (old) old.by = firstOf(old.by);
+  }
+
+  #chartedOf(by) {
+    const known = this.#charted.filter((id) => Object.hasOwn(by, id));
+    return Object.fromEntries(known.map((id) => [id, by[id]]));
   }
 
   /** Columns for a chart: times, then one array a name; null where nothing is known. */
@@ -68,8 +85,8 @@ export class Series {
   }
 
   /**
-   * Each analyzer's part of the messages of the last seconds; undefined when too few packets came
-   * to tell.
+   * Each analyzer's part of the messages delivered in the last seconds; undefined when too few
+   * packets came to tell.
    */
   shares() {
     const since = (this.#points.at(-1)?.t ?? 0) - SHARE_SECONDS - 0.5;
@@ -88,8 +105,13 @@ export class Series {
   }
 }
 
-function firstOf(by) {
-  const entries = Object.entries(by);
-  if (entries.length <= MAX_CHARTED) return by;
-  return Object.fromEntries(entries.sort(([a], [b]) => byName(a, b)).slice(0, MAX_CHARTED));
+/**
+ * An analyzer's share of the last seconds; where they do not tell, of the last minute, but of one
+ * that gets nothing now.
+ *
+ * @param shares as {@link Series.shares} has them
+ */
+export function shownShare({ id, share }, shares) {
+  if (shares) return shares.get(id) ?? 0;
+  return share.target === 0 ? undefined : share.actual;
 }

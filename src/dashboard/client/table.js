@@ -4,13 +4,15 @@ import { changeWeight, removeAnalyzer, setPaused } from "./actions.js";
 import { colorOf } from "./colors.js";
 import { byId, el, setData, setPart, setText } from "./dom.js";
 import { age, durations, percent, short, whole } from "./format.js";
-import { SHARE_SECONDS } from "./series.js";
+import { SHARE_SECONDS, shownShare } from "./series.js";
 import { nameStatus } from "./status.js";
 
 /** Where the bars end. */
 const SCALES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
 /** Room for shares to grow while others are out, before the bars need another end. */
 const ROOM = 2;
+/** With more analyzers than this, one may look for some. */
+const FILTER_FROM = 12;
 
 class Row {
   element;
@@ -47,7 +49,7 @@ class Row {
     );
     p.actual = el("b");
     p.target = el("span", { class: "faint" });
-    const number = (label) => el("td", { class: "number", "data-label": label });
+    const number = (label) => el("td", { role: "cell", class: "number", "data-label": label });
     p.rate = number("Messages/s");
     p.inFlight = number("In flight");
     p.failures = number("Failures");
@@ -86,7 +88,7 @@ class Row {
       type: "button",
       class: "small quiet",
       "aria-label": `Remove ${id}`,
-      onclick: () => removeAnalyzer(id),
+      onclick: () => this.#remove(),
     }, "Remove");
   }
 
@@ -94,24 +96,45 @@ class Row {
     const p = this.#parts;
     return el(
       "tr",
-      {},
+      { role: "row" },
       el(
         "th",
-        { scope: "row", class: "who" },
+        { role: "rowheader", scope: "row", class: "who" },
         el("div", { class: "identity" }, p.swatch, el("div", {}, p.name, p.url)),
       ),
-      el("td", { class: "state" }, el("div", { class: "line" }, p.badge, p.since), p.why),
-      el("td", { class: "share" }, el("div", { class: "line" }, p.actual, p.target), p.bar),
-      el("td", { class: "number weighing", "data-label": "Weight" }, p.form),
+      el(
+        "td",
+        { role: "cell", class: "state" },
+        el("div", { class: "line" }, p.badge, p.since),
+        p.why,
+      ),
+      el(
+        "td",
+        { role: "cell", class: "share" },
+        el("div", { class: "line" }, p.actual, p.target),
+        p.bar,
+      ),
+      el("td", { role: "cell", class: "number weighing", "data-label": "Weight" }, p.form),
       p.rate,
       p.inFlight,
       p.failures,
       p.latency,
-      el("td", { class: "actions" }, p.pause, p.remove),
+      el("td", { role: "cell", class: "actions" }, p.pause, p.remove),
     );
   }
 
-  update(analyzer, { share, scale, rate }) {
+  get word() {
+    return this.#parts.word.textContent;
+  }
+
+  /** Whoever works by keyboard goes on from the next row, not from the top of the page. */
+  async #remove() {
+    const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
+    if (!await removeAnalyzer(this.#id)) return;
+    (next?.querySelector(".quiet") ?? byId("analyzers")).focus();
+  }
+
+  update(analyzer, { share, scale, rate, failed, isOff }) {
     const p = this.#parts;
     this.#paused = analyzer.paused;
     this.element.style.setProperty("--color", `var(${colorOf(analyzer.id)})`);
@@ -121,28 +144,32 @@ class Row {
     setData(p.badge, "state", kind);
     setText(p.symbol, symbol);
     setText(p.word, word);
-    setText(p.why, reason);
+    // That it was registered is no news of one that is well.
+    setText(p.why, reason === "registered" ? "" : reason);
     p.why.title = reason;
     setText(p.since, age(seconds));
-    this.#updateShare(share, { target: analyzer.share.target, scale });
+    this.#updateShare(share, { target: analyzer.share.target, scale, isOff });
     this.#sent = analyzer.weight;
     if (document.activeElement !== p.weight && p.set.disabled) p.weight.value = analyzer.weight;
     setText(p.rate, rate === undefined ? "–" : whole(rate));
     setText(p.inFlight, whole(analyzer.in_flight));
     const failures = Object.values(analyzer.failures).reduce((sum, count) => sum + count, 0);
     setText(p.failures, short(failures));
+    setData(p.failures, "tone", failed > 0 ? "warn" : "calm");
     p.failures.title = Object.entries(analyzer.failures).map(([name, count]) => `${name} ${count}`)
       .join(", ");
-    setText(p.latency, durations(analyzer.latency_ms.p50, analyzer.latency_ms.p99));
+    const { p50, p99 } = analyzer.latency_ms;
+    setText(p.latency, p99 > 0 ? durations(p50, p99) : "–");
     setText(p.pause, analyzer.paused ? "Resume" : "Pause");
     p.pause.setAttribute("aria-label", `${analyzer.paused ? "Resume" : "Pause"} ${this.#id}`);
   }
 
-  #updateShare(actual, { target, scale }) {
+  #updateShare(actual, { target, scale, isOff }) {
     const p = this.#parts;
     setText(p.actual, percent(actual));
-    setText(p.target, `of ${percent(target)}`);
-    setPart(p.bar, "--actual", actual / scale);
+    setData(p.actual, "tone", isOff ? "warn" : "calm");
+    setText(p.target, `target ${percent(target)}`);
+    setPart(p.bar, "--actual", (actual ?? 0) / scale);
     setPart(p.bar, "--target", target / scale);
     setData(p.bar, "off", String(target === 0));
     p.bar.setAttribute(
@@ -179,7 +206,9 @@ function windowOf([first]) {
 function chooseScale(analyzers, shareOf) {
   const sum = analyzers.reduce((total, { weight }) => total + weight, 0);
   const largest = Math.max(
-    ...analyzers.map((one) => Math.max(shareOf(one), one.share.target, ROOM * one.weight / sum)),
+    ...analyzers.map((one) =>
+      Math.max(shareOf(one) ?? 0, one.share.target, ROOM * one.weight / sum)
+    ),
     0,
   );
   return SCALES.find((limit) => largest <= limit) ?? 1;
@@ -188,15 +217,19 @@ function chooseScale(analyzers, shareOf) {
 export class Table {
   #rows = new Map();
 
+  constructor() {
+    byId("filter").addEventListener("input", () => this.#filter());
+  }
+
   /** @param shares of the last seconds by id, where they are known */
-  show(analyzers, { shares, rates }) {
+  show(analyzers, { shares, failures, rates, isNear }) {
     const present = new Set(analyzers.map(({ id }) => id));
     for (const [id, row] of this.#rows) {
       if (present.has(id)) continue;
       row.element.remove();
       this.#rows.delete(id);
     }
-    const shareOf = ({ id, share }) => shares ? shares.get(id) ?? 0 : share.actual;
+    const shareOf = (analyzer) => shownShare(analyzer, shares);
     const scale = chooseScale(analyzers, shareOf);
     setText(byId("scale"), scale === 1 ? "" : `bars end at ${percent(scale)}`);
     setText(byId("share-window"), `last ${shares ? SHARE_SECONDS : windowOf(analyzers)} s`);
@@ -209,9 +242,25 @@ export class Table {
       const place = byId("rows").children[index];
       if (place !== row.element) byId("rows").insertBefore(row.element, place ?? null);
       const rate = Object.hasOwn(rates, analyzer.id) ? rates[analyzer.id] : undefined;
-      row.update(analyzer, { share: shareOf(analyzer), scale, rate });
+      row.update(analyzer, {
+        share: shareOf(analyzer),
+        scale,
+        rate,
+        failed: failures.recent(analyzer.id),
+        isOff: !isNear(analyzer),
+      });
     });
+    byId("filter").hidden = analyzers.length <= FILTER_FROM && byId("filter").value === "";
+    this.#filter();
     this.#summarize(analyzers);
+  }
+
+  #filter() {
+    const wanted = byId("filter").value.trim().toLowerCase();
+    for (const [id, row] of this.#rows) {
+      row.element.hidden = wanted !== "" && !id.toLowerCase().includes(wanted) &&
+        !row.word.toLowerCase().includes(wanted);
+    }
   }
 
   #summarize(analyzers) {

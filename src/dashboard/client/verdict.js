@@ -2,71 +2,87 @@
 
 import { byId, el, setData, setText } from "./dom.js";
 import { clockTime, whole } from "./format.js";
+import { SHARE_SECONDS, shownShare } from "./series.js";
 
 /** A share that is further from its target than this has not arrived there. */
 const NEAR_PART = 0.05;
 /** Or so many packets, where few come in: a packet goes whole to one analyzer. */
 const NEAR_PACKETS = 3;
-const SHARE_SECONDS = 5;
+/** Of analyzers that fail, so many are named. */
+const MAX_NAMED = 3;
 /** Packets of this age have not just come. */
 const WAITING_SECONDS = 1;
 
 /**
  * What there is to say of a snapshot, the worst first; pure.
  *
- * @param shares of the last seconds by id, where they are known
+ * @param shares as `Series` has them
+ * @param failures as `Failures` counts them
  * @returns {{tone: "bad" | "warn" | "note" | "good", text: string}[]}
  */
-export function judge({ state, point, unready, warnings }, shares) {
+export function judge({ state, point, unready, warnings }, { shares, failures }) {
   const told = warnings.map(({ severity, text }) => ({
     tone: severity === "critical" ? "bad" : "warn",
     text,
   }));
   if (unready) told.unshift({ tone: "bad", text: `packets are refused: ${unready}` });
-  else if (point.refused > 0) {
-    told.push({ tone: "warn", text: `${whole(point.refused)} packets/s are refused` });
+  else if (point.refused > 0) told.push(warn(`${whole(point.refused)} packets/s are refused`));
+  const failing = state.analyzers.filter(({ id, status }) =>
+    status.kind !== "ejected" && failures.recent(id) > 0
+  );
+  for (const { id } of failing.slice(0, MAX_NAMED)) {
+    told.push(warn(`requests to ${id} fail`));
   }
-  if (told.length > 0) return told;
-  return describeCalm({ state, point, shares });
+  if (failing.length > MAX_NAMED) {
+    told.push(warn(`requests to ${failing.length - MAX_NAMED} more fail`));
+  }
+  return told.length > 0 ? told : describeCalm({ state, point, shares });
 }
+
+const warn = (text) => ({ tone: "warn", text });
 
 function describeCalm({ state: { analyzers, queued }, point, shares }) {
-  const told = analyzers.filter(({ paused }) => paused)
-    .map(({ id }) => ({ tone: "note", text: `${id} is paused` }));
+  const notes = analyzers.filter(({ status }) => NOTES[status.kind])
+    .map(({ id, status }) => ({
+      tone: "note",
+      text: `${NOTES[status.kind]}: ${id}, ${status.reason}`,
+    }));
   const taking = analyzers.filter(({ eligible }) => eligible);
-  for (const { id, state, weight_factor: factor, paused } of analyzers) {
-    if (!paused && (state !== "healthy" || factor < 1)) {
-      told.push({ tone: "note", text: `${id} is coming back, with a growing part of its share` });
-    }
+  const tone = notes.length > 0 ? "note" : "good";
+  const one = taking.length === 1;
+  const who = nameAll(taking.length, analyzers.length);
+  const isIdle = point.accepted + point.delivered === 0 && queued.packets === 0;
+  if (isIdle) {
+    return [...notes, { tone, text: `no packets come in; ${who} ${one ? "is" : "are"} ready` }];
   }
-  const all = taking.length === analyzers.length;
-  const who = all && taking.length > 1 ? `all ${taking.length} analyzers` : count(taking.length);
-  if (point.accepted + point.delivered === 0 && queued.packets === 0) {
-    const ready = taking.length === 1 ? "is" : "are";
-    told.push({
-      tone: told.length > 0 ? "note" : "good",
-      text: `no packets come in; ${who} ${ready} ready`,
-    });
-  } else if (isNear(taking, { point, shares })) {
-    const have = taking.length === 1 ? "gets its share" : "get their share";
-    const waits = queued.oldest_age_seconds < WAITING_SECONDS
-      ? "nothing waits"
-      : "few packets wait";
-    told.push({ tone: told.length > 0 ? "note" : "good", text: `${who} ${have}, and ${waits}` });
-  } else told.push({ tone: "note", text: "shares are on their way to their targets" });
-  return told;
+  if (!taking.every((analyzer) => isNear(analyzer, { point, shares }))) {
+    return [...notes, { tone: "note", text: "shares are on their way to their targets" }];
+  }
+  const waits = queued.oldest_age_seconds < WAITING_SECONDS ? "nothing waits" : "few packets wait";
+  const get = one ? "gets its share" : "get their shares";
+  return [...notes, { tone, text: `${who} ${get}, and ${waits}` }];
 }
 
-function count(analyzers) {
-  return `${analyzers} ${analyzers === 1 ? "analyzer" : "analyzers"}`;
+/** What an operator has done, or an analyzer is about to get over. */
+const NOTES = {
+  paused: "paused",
+  probation: "on trial",
+  slow_start: "coming back",
+  resting: "resting",
+  full: "full",
+};
+
+function nameAll(taking, all) {
+  if (taking < all) return taking === 1 ? "the other one" : `the other ${taking}`;
+  return taking === 1 ? "the analyzer" : `all ${taking} analyzers`;
 }
 
-function isNear(analyzers, { point, shares }) {
+/** Whether an analyzer's share is where it should be, as far as so few packets can tell. */
+export function isNear(analyzer, { point, shares }) {
+  const shown = shownShare(analyzer, shares);
+  if (shown === undefined) return true;
   const near = Math.max(NEAR_PART, NEAR_PACKETS / Math.max(1, point.packets * SHARE_SECONDS));
-  return analyzers.every(({ id, share }) => {
-    const actual = shares ? shares.get(id) ?? 0 : share.actual;
-    return Math.abs(actual - share.target) <= near;
-  });
+  return Math.abs(shown - analyzer.share.target) <= near;
 }
 
 const SYMBOLS = { bad: "✕", warn: "▲", note: "◐", good: "✓" };
