@@ -168,8 +168,7 @@ function onSignals(distributor: Distributor, log: Log): void {
     void drain(distributor, log);
   }, (signal) => {
     log.error("exiting at once", { signal, ...countLeft(distributor) });
-    log.flush();
-    Deno.exit(1);
+    void exit(log, 1);
   });
   if (Deno.build.os !== "windows") {
     Deno.addSignalListener("SIGHUP", () => reload(distributor, log));
@@ -201,8 +200,13 @@ function endFailed(error: Error, log: Log): void {
   log.error("storage failed, exiting: what was accepted is replayed at the next start", {
     error: error.message,
   });
-  log.flush();
-  Deno.exit(1);
+  void exit(log, 1);
+}
+
+/** Ends the process once the last lines of its log are out. */
+async function exit(log: Log, code?: number): Promise<void> {
+  await log.end();
+  Deno.exit(code);
 }
 
 let isDraining = false;
@@ -217,8 +221,7 @@ async function drain(distributor: Distributor, log: Log): Promise<void> {
     Deno.exitCode = 1;
     log.error("drain failed", { error: String(error) });
   }
-  log.flush();
-  Deno.exit();
+  await exit(log);
 }
 
 function logStopped(

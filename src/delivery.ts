@@ -210,7 +210,8 @@ function outcomeOfAnswer({ status, retryAfterMs }: Answer, latencyMs: number): O
 /** @throws what is no I/O fault, and so a bug */
 function outcomeOfError(error: unknown): Outcome {
   if (!(error instanceof HttpError)) throw error;
-  const failure = error.fault === "connect" ? "connect" : "timeout";
+  const { fault } = error;
+  const failure = fault === "connect" || fault === "timeout" ? fault : "broken";
   const detail = error.message.slice(0, 256);
   return { kind: "retriable", failure, detail, ...(error.fault === "lost" ? { gone: true } : {}) };
 }

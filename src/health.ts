@@ -68,6 +68,8 @@ export interface Transition {
 /** A failed attempt, as health sees it. */
 export interface Failure {
   readonly class: FailureClass;
+  /** What happened, in words. */
+  readonly detail: string;
   readonly packetId: string;
   /** Whether it could not be reached, at the start or in the end. */
   readonly gone: boolean;
@@ -77,6 +79,11 @@ export interface Failure {
   readonly suspectPacket: boolean;
   /** Whether 5xx-class failures may eject now; others may be out already. */
   readonly mayEject: boolean;
+}
+
+/** Whether it has answered at all. */
+function isAnswer(failure: Failure): boolean {
+  return failure.class === "http_5xx" || failure.class === "http_4xx";
 }
 
 /** The health of one analyzer. */
@@ -172,7 +179,7 @@ export class Health {
     // What fails elsewhere too, after it has arrived there, may be the packet's doing.
     const excused = failure.suspectPacket && failure.class !== "connect";
     if (this.#state === "probation") return excused ? undefined : this.#failTrial(failure, nowMs);
-    if (failure.class === "connect" || failure.class === "timeout") {
+    if (!isAnswer(failure)) {
       return excused ? undefined : this.#failConnection(failure, nowMs);
     }
     this.#connectFailures = 0;
@@ -215,15 +222,15 @@ export class Health {
   #failTrial(failure: Failure, nowMs: number): Transition | undefined {
     this.#successes = 0;
     this.#failedOnTrial = true;
-    const forAnswers = failure.class !== "connect" && failure.class !== "timeout";
+    const forAnswers = isAnswer(failure);
     if (forAnswers && !failure.mayEject) return undefined;
-    return this.#eject(`${failure.class} during probation`, { nowMs, forAnswers });
+    return this.#eject(`failed on trial: ${failure.detail}`, { nowMs, forAnswers });
   }
 
   #failConnection(failure: Failure, nowMs: number): Transition | undefined {
     this.#connectFailures++;
     if (this.#connectFailures < this.#options.connectFailures) return undefined;
-    const reason = `${this.#connectFailures} ${failure.class} failures in a row`;
+    const reason = `${this.#connectFailures} failures in a row, the last: ${failure.detail}`;
     return this.#eject(reason, { nowMs, forAnswers: false });
   }
 
@@ -235,7 +242,7 @@ export class Health {
     const enough = this.#serverFailures >= this.#options.serverFailures &&
       this.#failedPackets.size >= this.#options.minPackets;
     if (!enough || !failure.mayEject) return undefined;
-    const reason = `${this.#serverFailures} ${failure.class} failures in a row`;
+    const reason = `${this.#serverFailures} failures in a row, the last: ${failure.detail}`;
     return this.#eject(reason, { nowMs, forAnswers: true });
   }
 

@@ -10,6 +10,7 @@ import { BaseHandler } from "@std/log/base-handler";
 import type { LevelName } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
 import { type Cancel, type Clock, systemClock } from "./clock.ts";
+import { LineWriter } from "./line_writer.ts";
 
 export type LogFormat = "auto" | "json" | "text";
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -21,8 +22,11 @@ export interface Log {
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
-  /** Writes what is still folded; call it before the process ends. */
-  flush(): void;
+  /**
+   * Writes what is still folded, for the end of the process; resolves once all lines are out, or
+   * after half a second if nobody reads them.
+   */
+  end(): Promise<void>;
 }
 
 export interface LogOptions {
@@ -34,7 +38,7 @@ export interface LogOptions {
   readonly isTerminal?: boolean;
   /** @default whether NO_COLOR is set */
   readonly noColor?: boolean;
-  /** Takes one line without its line break. @default writes to stderr, synchronously */
+  /** Takes one line without its line break. @default writes to stderr, waiting for nobody */
   readonly write?: (line: string) => void;
   /** @default systemClock */
   readonly clock?: Clock;
@@ -47,6 +51,7 @@ export interface LogOptions {
 export const MAX_LINES_PER_WINDOW = 5;
 export const WINDOW_MS = 10_000;
 const CLOSE_TICK_MS = 1000;
+const END_TIMEOUT_MS = 500;
 /** What is told apart within a window; of more, events are folded whatever they are about. */
 export const MAX_WINDOWS = 4000;
 /** Longer strings are cut. */
@@ -61,7 +66,6 @@ export function createLog(options: LogOptions = {}): Log {
     level = "info",
     isTerminal = Deno.stderr.isTerminal(),
     noColor = Deno.noColor,
-    write = writeToStderr,
     clock = systemClock,
   } = options;
   const asText = format === "text" || (format === "auto" && isTerminal);
@@ -69,6 +73,18 @@ export function createLog(options: LogOptions = {}): Log {
     ? (line: Line) => formatText(line, { color: isTerminal && !noColor })
     : formatJson;
   const levelName = level.toUpperCase() as LevelName;
+  const writer = new LineWriter({
+    write: (bytes) => Deno.stderr.write(bytes),
+    describeDropped: (lines) =>
+      formatLine({
+        wallMs: clock.wallMs(),
+        level: "warn",
+        event: "log lines dropped: nobody read them",
+        fields: { lines },
+      }),
+    clock,
+  });
+  const { write = (line) => writer.write(line) } = options;
   const handler = new FoldingHandler(levelName, { formatLine, write, clock });
   const logger = new Logger("default", levelName, { handlers: [handler] });
   return {
@@ -76,7 +92,10 @@ export function createLog(options: LogOptions = {}): Log {
     info: (event, fields) => void logger.info(event, fields),
     warn: (event, fields) => void logger.warn(event, fields),
     error: (event, fields) => void logger.error(event, fields),
-    flush: () => handler.flush(),
+    end() {
+      handler.flush();
+      return writer.end(END_TIMEOUT_MS);
+    },
   };
 }
 
@@ -105,7 +124,7 @@ interface HandlerOptions {
 
 /**
  * Writes records, folding storms. What was folded is told when its window is over, or by
- * {@link flush}, without which a process would live on until then.
+ * `flush`, without which a process would live on until then.
  */
 class FoldingHandler extends BaseHandler {
   readonly #options: HandlerOptions;
@@ -146,7 +165,7 @@ class FoldingHandler extends BaseHandler {
     try {
       this.#options.write(line);
     } catch {
-      // A reader that has gone away must not take the service down.
+      // Whatever becomes of the line: who has said it must not hear of it.
     }
   }
 
@@ -269,11 +288,4 @@ function simplify(value: unknown, depth: number): unknown {
 function describeError(error: Error): string {
   const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
   return `${error.name}: ${error.message}${cause}`;
-}
-
-const encoder = new TextEncoder();
-
-function writeToStderr(line: string): void {
-  let rest = encoder.encode(`${line}\n`);
-  while (rest.length > 0) rest = rest.subarray(Deno.stderr.writeSync(rest));
 }

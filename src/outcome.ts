@@ -4,14 +4,16 @@
  * Why an attempt failed.
  *
  * - `connect`: the packet surely did not arrive: refused, no route, DNS, TLS
- * - `timeout`: no complete answer in time, or the connection broke after the request was sent
+ * - `timeout`: no complete answer in time
+ * - `broken`: the connection broke after the request was sent, or what came is no HTTP answer
  * - `http_5xx`, `http_4xx`: an answer that is not 2xx; 3xx counts as 4xx, since it is never followed
  */
-export type FailureClass = "connect" | "timeout" | "http_5xx" | "http_4xx";
+export type FailureClass = "connect" | "timeout" | "broken" | "http_5xx" | "http_4xx";
 
 export const FAILURE_CLASSES: readonly FailureClass[] = [
   "connect",
   "timeout",
+  "broken",
   "http_5xx",
   "http_4xx",
 ];

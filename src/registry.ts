@@ -219,6 +219,7 @@ export class Registry {
     if (attempt.undecided || outcome.kind === "rejected" || isBusyStatus(outcome.status)) return;
     const transition = analyzer.health.fail({
       class: outcome.failure,
+      detail: outcome.detail,
       packetId: attempt.packet.id,
       gone: outcome.failure === "connect" || outcome.gone === true,
       startedMs: attempt.startedMs,

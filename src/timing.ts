@@ -15,6 +15,8 @@ export class Timing {
   readonly counts = new Float64Array(BOUNDS_MS.length + 1);
   count = 0;
   sumMs = 0;
+  /** The longest since it was last asked for. */
+  #recentMaxMs = 0;
 
   /** Counts a duration; a clock that seems to run backwards counts as 0. */
   observe(durationMs: number): void {
@@ -23,14 +25,26 @@ export class Timing {
     this.counts[bucket]!++;
     this.count++;
     if (durationMs > 0) this.sumMs += durationMs;
+    if (durationMs > this.#recentMaxMs) this.#recentMaxMs = durationMs;
+  }
+
+  /** The longest since this was last called. */
+  takeMaxMs(): number {
+    const maxMs = this.#recentMaxMs;
+    this.#recentMaxMs = 0;
+    return maxMs;
   }
 }
 
-/** What of a timing was counted since it was last asked: the durations of a second, say. */
+/**
+ * What of a timing was counted since it was last asked: the durations of a second, say. A timing has
+ * one at most, as it is told the longest duration only once.
+ */
 export class TimingDelta {
   readonly #timing: Timing;
   readonly #before = new Float64Array(BOUNDS_MS.length + 1);
   readonly #counts = new Float64Array(BOUNDS_MS.length + 1);
+  #maxMs = 0;
 
   constructor(timing: Timing) {
     this.#timing = timing;
@@ -41,9 +55,13 @@ export class TimingDelta {
     const { counts } = this.#timing;
     for (let i = 0; i < counts.length; i++) this.#counts[i] = counts[i]! - this.#before[i]!;
     this.#before.set(counts);
+    this.#maxMs = this.#timing.takeMaxMs();
   }
 
-  /** A quantile between the last two turns, even within a bucket; null when nothing was counted. */
+  /**
+   * A quantile between the last two turns, even within a bucket and never above the longest; null
+   * when nothing was counted.
+   */
   quantileMs(fraction: number): number | null {
     const total = this.#counts.reduce((sum, count) => sum + count, 0);
     if (total === 0) return null;
@@ -53,10 +71,11 @@ export class TimingDelta {
       const count = this.#counts[bucket]!;
       if (count > 0 && seen + count >= rank) {
         const low = bucket === 0 ? 0 : BOUNDS_MS[bucket - 1]!;
-        return low + (BOUNDS_MS[bucket]! - low) * Math.max(0, rank - seen) / count;
+        const high = Math.min(BOUNDS_MS[bucket]!, this.#maxMs);
+        return low + Math.max(0, high - low) * Math.max(0, rank - seen) / count;
       }
       seen += count;
     }
-    return BOUNDS_MS.at(-1)!;
+    return this.#maxMs;
   }
 }

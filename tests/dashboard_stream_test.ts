@@ -11,6 +11,7 @@ import { FakeClock } from "./support/fake_clock.ts";
 function setUp() {
   const clock = new FakeClock();
   let reads = 0;
+  const turns: number[] = [];
   const state = {
     received: { packets: 0, messages: 0 },
     delivered: { packets: 0, messages: 0 },
@@ -25,13 +26,21 @@ function setUp() {
       reads++;
       return state;
     },
-    glance: () => state,
+    glance: () => {
+      turns.push(clock.monotonicMs());
+      return state;
+    },
     memoryBytes: () => 1,
     unready: () => undefined,
     warnings: () => [],
     boot: "b",
   });
-  return { clock, stream: new EventStream(sampler, clock), reads: () => reads };
+  return {
+    clock,
+    stream: new EventStream(sampler, clock),
+    reads: () => reads,
+    turns: () => turns.slice(1),
+  };
 }
 
 /** Resolves when what a tick has made is written. */
@@ -60,6 +69,16 @@ Deno.test("eventStream sends the history once, then a snapshot a second to all, 
   clock.advance(1000);
   for (const viewer of viewers) assertEquals(await readEvents(viewer, 2), ["history", "snapshot"]);
   assertEquals(reads(), 1);
+  stream.close();
+});
+
+Deno.test("eventStream's seconds are whole ones, after a stall too", async () => {
+  const { clock, stream, turns } = setUp();
+  stream.open();
+  for (const ms of [1000, 1003, 997, 3400, 5, 600, 395, 1000]) clock.stall(ms);
+  await delivered();
+  const lengths = turns().map((atMs, i, all) => atMs - (all[i - 1] ?? 0));
+  assertEquals(lengths, [1000, 1003, 997, 3400, 1000, 1000]);
   stream.close();
 });
 

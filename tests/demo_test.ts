@@ -39,7 +39,7 @@ function viewAnalyzer(index: number, messages: number, state: HealthState): Anal
     success_seconds: 0,
     share: { target: WEIGHTS[index]!, actual: 0, window_seconds: 60 },
     delivered: { packets: messages / 10, messages },
-    failures: { connect: 0, timeout: 0, http_5xx: 0, http_4xx: 0 },
+    failures: { connect: 0, timeout: 0, broken: 0, http_5xx: 0, http_4xx: 0 },
     in_flight: 3,
     weight_factor: 1,
     ejections: 0,

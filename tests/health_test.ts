@@ -16,6 +16,7 @@ const RULES: Record<string, { events: (patient: Patient) => void; state: HealthS
   },
   "2 refused connections eject nobody": { events: (p) => p.fail("connect", 2), state: "healthy" },
   "3 refused connections in a row eject": { events: (p) => p.fail("connect", 3), state: "ejected" },
+  "3 broken answers in a row eject": { events: (p) => p.fail("broken", 3), state: "ejected" },
   "3 timeouts in a row eject": { events: (p) => p.fail("timeout", 3), state: "ejected" },
   "refused connections and timeouts make one row": {
     events: (p) => p.fail("connect").fail("timeout").fail("connect"),
@@ -207,6 +208,7 @@ Deno.test("health returns each transition once, with its reason", () => {
   const { health } = new Patient();
   const failure = (packetId: string) => ({
     class: "connect" as const,
+    detail: "refused",
     packetId,
     gone: true,
     startedMs: 1000,
@@ -218,7 +220,7 @@ Deno.test("health returns each transition once, with its reason", () => {
     undefined,
     undefined,
   ]);
-  const reason = "3 connect failures in a row";
+  const reason = "3 failures in a row, the last: refused";
   assertEquals(health.fail(failure("c"), 1200), { from: "healthy", to: "ejected", reason });
   assertEquals([health.sinceMs, health.reason], [1200, reason]);
   assertEquals(health.fail(failure("d"), 1300), undefined);

@@ -26,6 +26,7 @@ const RANKS: readonly Rank[] = [
         "http_connection",
         "http_error",
         "http_fetch",
+        "line_writer",
         "log",
         "outcome",
       ],

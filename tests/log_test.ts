@@ -219,11 +219,11 @@ Deno.test("log tells a bounded number of ids apart", () => {
   assertEquals(lines.length, MAX_WINDOWS + MAX_LINES_PER_WINDOW);
 });
 
-Deno.test("log.flush() tells what is folded, once", () => {
+Deno.test("log.end() tells what is folded, once", () => {
   const { log, lines, clock } = setup();
   for (let i = 0; i < 8; i++) log.info("analyzer added");
-  log.flush();
-  log.flush();
+  void log.end();
+  void log.end();
   assertEquals(clock.timers, 0);
   assertEquals(lines.length, MAX_LINES_PER_WINDOW + 1);
   assertEquals(JSON.parse(lines.at(-1)!).repeated, 3);

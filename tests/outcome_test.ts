@@ -39,5 +39,5 @@ Deno.test("isBusyStatus() is true of what speaks of the moment", () => {
 });
 
 Deno.test("FAILURE_CLASSES names each class once", () => {
-  assertEquals([...FAILURE_CLASSES], ["connect", "timeout", "http_5xx", "http_4xx"]);
+  assertEquals([...FAILURE_CLASSES], ["connect", "timeout", "broken", "http_5xx", "http_4xx"]);
 });

@@ -187,7 +187,7 @@ class Setup implements Disposable {
   #waiting: { count: number; resolve: () => void } | undefined;
 
   constructor(random: Random = () => 0.5) {
-    const log: Log = { debug() {}, info() {}, warn() {}, error() {}, flush() {} };
+    const log: Log = { debug() {}, info() {}, warn() {}, error() {}, end: () => Promise.resolve() };
     const doors = { clock: this.clock, random, log };
     this.registry = new Registry({
       health: { ...DEFAULT_HEALTH, jitter: 0, slowStartMs: 0 },

@@ -86,7 +86,13 @@ Deno.test("registry.failed() counts every failure, but health hears only of the 
     undecided: true,
   });
   assertEquals(setup.view("a").state, "healthy");
-  assertEquals(setup.view("a").failures, { connect: 1, timeout: 0, http_5xx: 20, http_4xx: 40 });
+  assertEquals(setup.view("a").failures, {
+    connect: 1,
+    timeout: 0,
+    broken: 0,
+    http_5xx: 20,
+    http_4xx: 40,
+  });
 });
 
 Deno.test("registry brings an analyzer back in slow start, renewing weights each second", () => {

@@ -51,7 +51,7 @@ function start(store: RosterStore | undefined, file: readonly AnalyzerConfig[] =
     events.push(event);
     lines.push(fields ? [event, fields] : [event]);
   };
-  const log = { debug: say, info: say, warn: say, error: say, flush: () => {} };
+  const log = { debug: say, info: say, warn: say, error: say, end: () => Promise.resolve() };
   const clock = new FakeClock();
   const failures: Error[] = [];
   const registry = new Registry(

@@ -93,9 +93,10 @@ export class EventStream {
   }
 
   #tick(): void {
-    // Held to the whole second: else the ticks' own delays would add up.
+    // Held to the whole second: else the ticks' own delays would add up. After a stall it begins
+    // anew: a second of a few milliseconds would show rates that never were.
     const nowMs = this.#clock.monotonicMs();
-    this.#dueMs = Math.max(this.#dueMs + TICK_MS, nowMs);
+    this.#dueMs = nowMs < this.#dueMs + TICK_MS / 2 ? this.#dueMs + TICK_MS : nowMs + TICK_MS;
     this.#cancelTick = this.#clock.after(this.#dueMs - nowMs, () => this.#tick());
     this.#sampler.turn();
     this.#snapshot = undefined;

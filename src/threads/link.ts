@@ -144,7 +144,7 @@ export class Link implements Intake {
       info: tell("info"),
       warn: tell("warn"),
       error: tell("error"),
-      flush: () => {},
+      end: () => Promise.resolve(),
     };
   }
 }

@@ -61,7 +61,7 @@ function makeSnapshot(t: number, analyzer: Record<string, unknown> = {}) {
         successes: 1,
         share: { target: 1, actual: 1, window_seconds: 60 },
         delivered: count,
-        failures: { connect: 0, timeout: 0, http_5xx: 0, http_4xx: 0 },
+        failures: { connect: 0, timeout: 0, broken: 0, http_5xx: 0, http_4xx: 0 },
         in_flight: 0,
         weight_factor: 1,
         ejections: 0,

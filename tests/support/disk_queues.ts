@@ -20,7 +20,7 @@ export function setup(
   const queue = new DiskQueue({ capacity, capacityBytes }, {
     spool,
     clock,
-    log: { debug: say, info: say, warn: say, error: say, flush: say },
+    log: { debug: say, info: say, warn: say, error: say, end: () => Promise.resolve() },
     onFailed: (error) => void failures.push(error),
   });
   return { queue, spool, clock, failures };

@@ -58,6 +58,15 @@ export class FakeClock implements LoopClock {
     this.#nowMs = untilMs;
   }
 
+  /** Lets time pass in which nothing could run: what became due meanwhile fires at its end. */
+  stall(ms: number): void {
+    this.#nowMs += ms;
+    for (let timer = this.#next(this.#nowMs); timer; timer = this.#next(this.#nowMs)) {
+      this.#timers.delete(timer);
+      timer.fn();
+    }
+  }
+
   /** Sets the wall clock, as an administrator or NTP would; the monotonic one does not notice. */
   stepWall(wallMs: number): void {
     this.#wallOriginMs = wallMs - this.#nowMs;

@@ -67,7 +67,7 @@ export class Setup implements AsyncDisposable {
     this.respond = respond;
     const limits = { ...LIMITS, ...options.limits };
     const random = seededRandom(7);
-    const log: Log = { debug() {}, info() {}, warn() {}, error() {}, flush() {} };
+    const log: Log = { debug() {}, info() {}, warn() {}, error() {}, end: () => Promise.resolve() };
     this.registry = new Registry({
       health: DEFAULT_HEALTH,
       maxLoad: (analyzer) => maxLoad(analyzer, limits),

@@ -39,6 +39,7 @@ export class Patient {
     while (times-- > 0) {
       this.health.fail({
         class: failureClass,
+        detail: "it did",
         packetId: `packet-${this.#packets++}`,
         gone: failureClass === "connect",
         startedMs: this.nowMs,

@@ -34,7 +34,13 @@ export class Setup {
     const note = (event: string, fields?: LogFields) => {
       this.events.push(`${event} ${fields?.id}`);
     };
-    const log: Log = { debug() {}, info: note, warn: note, error: note, flush() {} };
+    const log: Log = {
+      debug() {},
+      info: note,
+      warn: note,
+      error: note,
+      end: () => Promise.resolve(),
+    };
     this.registry = new Registry({
       health: { ...DEFAULT_HEALTH, jitter: 0, slowStartMs },
       maxLoad: ({ health, batches }) =>

@@ -29,7 +29,7 @@ export function createMemoryLog(): Log & { entries: LogEntry[] } {
     info: at("info"),
     warn: at("warn"),
     error: at("error"),
-    flush() {},
+    end: () => Promise.resolve(),
   };
 }
 

@@ -214,6 +214,6 @@ function recordingLog(events: LoggedEvent[]): Log {
     info: record("info"),
     warn: record("warn"),
     error: record("error"),
-    flush: () => {},
+    end: () => Promise.resolve(),
   };
 }
