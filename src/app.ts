@@ -21,6 +21,8 @@ export function createApp(
     ingest: Omit<IngestDoors, "discarder">;
     admin: AdminDoors;
     observation: Observation;
+    /** Whether the operators' routes may be reached by this Host. */
+    isHostAllowed: (host: string) => boolean;
     log: Log;
   },
 ): Handler {
@@ -38,11 +40,31 @@ export function createApp(
   return createFront({
     ingest,
     async rest(request) {
-      const response = await app.fetch(request);
+      const host = request.headers.get("host");
+      const response = host === null || doors.isHostAllowed(host) || isOpen(request)
+        ? await app.fetch(request)
+        : problemResponse(strangeHost(host));
       if (!response.ok) await discarder.discard(request);
       return response;
     },
   });
+}
+
+/** What programs ask for, by whatever name they know us, and that no page could make use of. */
+const OPEN_PATHS = ["/metrics", "/health", "/livez", "/readyz"];
+
+function isOpen({ url }: Request): boolean {
+  const { pathname } = new URL(url);
+  return pathname.startsWith(INGEST_PATH) || OPEN_PATHS.includes(pathname);
+}
+
+function strangeHost(host: string): ApiError {
+  const name = host.replace(/:\d+$/, "");
+  return new ApiError(
+    "HOST_NOT_ALLOWED",
+    `The name ${JSON.stringify(name)} may be anybody's: if it is yours, start with ` +
+      `--allowed-hosts=${name}, or use an address`,
+  );
 }
 
 /** A route for other methods beside ingest's would make Hono compose the two; so it is told here. */

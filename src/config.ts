@@ -149,6 +149,13 @@ export const OPTIONS = {
     min: 0,
     help: "Time to deliver what is queued after SIGTERM",
   },
+  allowedHosts: {
+    kind: "string",
+    default: "private",
+    pattern: /^[A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*$/,
+    allowed: "names with commas between, such as logs.example.com; or any",
+    help: "Names by which page and API may be reached, besides addresses and private names",
+  },
   logLevel: {
     kind: "string",
     default: "info",

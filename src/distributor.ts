@@ -13,6 +13,7 @@ import type { Config } from "./config.ts";
 import { createDelivery } from "./delivery.ts";
 import { deliverRest } from "./drain.ts";
 import { DEFAULT_HEALTH } from "./health.ts";
+import { createHostCheck } from "./hosts.ts";
 import { maxLoad } from "./lane.ts";
 import { Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
@@ -181,6 +182,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       ...condition,
     },
     observation,
+    isHostAllowed: createHostCheck(options.allowedHosts),
     log,
   });
 
@@ -190,7 +192,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
     maxBodyBytes: options.maxBody,
     handler: app,
     module: doors.threadModule,
-  }, { queue, metrics: ingestMetrics, commons, clock, log, isOpen: () => isOpen });
+  }, { queue, metrics: ingestMetrics, instruments, commons, clock, log, isOpen: () => isOpen });
   const prober = new Prober(registry, {
     intervalMs: options.healthCheckInterval,
     transitionMs: Math.min(TRANSITION_MS, options.healthCheckInterval),

@@ -22,6 +22,7 @@ const TABLE = {
   METHOD_NOT_ALLOWED: [STATUS_CODE.MethodNotAllowed, "Method not allowed"],
   BODY_TIMEOUT: [STATUS_CODE.RequestTimeout, "Body took too long"],
   BODY_TOO_LARGE: [STATUS_CODE.ContentTooLarge, "Body is too large"],
+  HOST_NOT_ALLOWED: [STATUS_CODE.MisdirectedRequest, "Not known by this name"],
   UNSUPPORTED_TYPE: [STATUS_CODE.UnsupportedMediaType, "Unsupported Content-Type"],
   UNSUPPORTED_ENCODING: [STATUS_CODE.UnsupportedMediaType, "Unsupported Content-Encoding"],
   INVALID_PACKET: [STATUS_CODE.UnprocessableEntity, "JSON is not a log packet"],

@@ -19,7 +19,16 @@ const RANKS: readonly Rank[] = [
   {
     files: [
       ...["body", "channel", "clock", "errors", "exposition", "failpoint", "fast_scanner", "flags"],
-      ...["discard", "front", "heap", "histogram", "instruments", "process_usage", "timing"],
+      ...[
+        "discard",
+        "front",
+        "heap",
+        "histogram",
+        "hosts",
+        "instruments",
+        "process_usage",
+        "timing",
+      ],
       ...[
         "http_answer",
         "http_client",

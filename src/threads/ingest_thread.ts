@@ -2,7 +2,7 @@
  * An ingest thread: listens on the open port beside the main thread, reads and scans packets, and
  * hands them over. Whatever else is asked of it, the main thread answers.
  *
- * The entry of a Web Worker. It owns no packet, and counts nothing.
+ * The entry of a Web Worker. It owns no packet, and keeps no count.
  */
 
 import { systemClock } from "../clock.ts";
@@ -39,6 +39,7 @@ class IngestThread {
     const ingest = createIngest({
       queue: link,
       metrics: link,
+      instruments: link,
       clock: systemClock,
       discarder: new Discarder(systemClock),
       log: link.log,

@@ -33,6 +33,7 @@ class Outbox {
   readonly waits: RoomWait[] = [];
   readonly rejected: { ticket: number; code: ErrorCode }[] = [];
   readonly logged: Logged[] = [];
+  readonly accepted: number[] = [];
 }
 
 export class Link implements Intake {
@@ -88,6 +89,11 @@ export class Link implements Intake {
   /** Of the packet that was accepted last. */
   kept(): Promise<void> {
     return this.#newestAccepted;
+  }
+
+  /** A packet that came in at `startedMs` has been accepted: the main thread keeps the count. */
+  accepted(startedMs: number): void {
+    this.#open().accepted.push(this.#doors.clock.monotonicMs() - startedMs);
   }
 
   /** Counts a refusal. */

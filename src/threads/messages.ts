@@ -36,6 +36,8 @@ export interface Bundle {
   /** What was refused there, to be counted. */
   readonly rejected: readonly { readonly ticket: number; readonly code: ErrorCode }[];
   readonly logged: readonly Logged[];
+  /** How long accepted packets took from their request's arrival to the 202, in milliseconds. */
+  readonly accepted: readonly number[];
 }
 
 export interface RoomWait {

@@ -6,6 +6,7 @@
 
 import type { Clock } from "../clock.ts";
 import { acceptLater, type IngestDoors } from "../ingest.ts";
+import type { Instruments } from "../instruments.ts";
 import type { Log } from "../log.ts";
 import type { PacketQueue } from "../queue/packet_queue.ts";
 import { draining } from "../queue/refusals.ts";
@@ -17,6 +18,7 @@ import { type Handover, unpackParcel } from "./parcel.ts";
 export interface ReceptionDoors {
   readonly queue: PacketQueue;
   readonly metrics: IngestDoors["metrics"];
+  readonly instruments: Pick<Instruments, "accept">;
   readonly commons: Commons;
   readonly clock: Clock;
   readonly log: Log;
@@ -37,12 +39,13 @@ export class Reception {
     this.#answer = answer;
   }
 
-  receive({ parcel, waits, rejected, logged }: Bundle): void {
-    const { log, metrics, queue, commons, clock } = this.#doors;
+  receive({ parcel, waits, rejected, logged, accepted }: Bundle): void {
+    const { log, metrics, instruments, queue, commons, clock } = this.#doors;
     for (const { level, event, fields } of logged) {
       log[level](event, { ...fields, thread: this.#thread });
     }
     for (const { code } of rejected) metrics.reject(code);
+    for (const durationMs of accepted) instruments.accept.observe(durationMs);
     // What the thread has given back, nobody here has noticed.
     if (rejected.length > 0) queue.release(0);
     for (const wait of waits) void this.#waitForRoom(wait);
@@ -108,7 +111,9 @@ export class Reception {
   }
 
   #refuse(tickets: readonly number[], error: unknown): void {
-    const refused = tickets.map((ticket) => describeRefusal(ticket, toApiError(error)));
+    const refusal = toApiError(error);
+    if (refusal !== error) this.#doors.log.error("request failed", { error: String(error) });
+    const refused = tickets.map((ticket) => describeRefusal(ticket, refusal));
     this.#answer({ done: [], refused, fullReason: this.#doors.queue.fullReason });
   }
 }

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { makePacket } from "../support/agent.ts";
+import { sendRaw } from "../support/raw_http.ts";
 import { startSystem, type System } from "../support/system.ts";
 
 const PATH = "/api/v1/analyzers";
@@ -202,4 +203,38 @@ Deno.test("what is in flight to a removed analyzer is still counted", async () =
   assertEquals((await system.call("DELETE", `${PATH}/analyzer1`)).status, 200);
   await system.conservation();
   assertEquals((await system.metrics()).delivered, { packets: 10, messages: 20 });
+});
+
+Deno.test("operators' routes answer to no name that a stranger could own, and say what to do", async () => {
+  await using system = await startSystem({ weights: [1] });
+  const { port } = new URL(system.url);
+  const ask = async (line: string, host: string, rest = "") => {
+    const text = `${line} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${rest}\r\n`;
+    return await sendRaw(system.url, text);
+  };
+  const evil = `evil.example:${port}`;
+  const paths = ["/", "/api/v1/analyzers", "/api/v1/%61nalyzers", "/api/v1/metrics"];
+  for (const path of [...paths, "/api/v1/dead-letters", "/api/v1/events", "/nowhere"]) {
+    const { status, text } = await ask(`GET ${path}`, evil);
+    assertEquals(status, 421, path);
+    assert(text.includes("--allowed-hosts=evil.example"), text);
+  }
+  const origin = `Origin: http://${evil}\r\n`;
+  assertEquals((await ask("DELETE /api/v1/analyzers/analyzer1", evil, origin)).status, 421);
+  for (const path of ["/metrics", "/health", "/livez", "/readyz"]) {
+    assertEquals((await ask(`GET ${path}`, evil)).status, 200, path);
+  }
+  for (
+    const host of [`localhost:${port}`, `distributor:${port}`, "127.0.0.1", "x.svc.cluster.local"]
+  ) {
+    assertEquals((await ask("GET /api/v1/analyzers", host)).status, 200, host);
+  }
+  assertEquals((await system.metrics()).analyzers.length, 1);
+});
+
+Deno.test("--allowed-hosts lets in a name of one's own", async () => {
+  await using system = await startSystem({ flags: ["--allowed-hosts=logs.example.com"] });
+  const text =
+    "GET /api/v1/analyzers HTTP/1.1\r\nHost: logs.example.com\r\nConnection: close\r\n\r\n";
+  assertEquals((await sendRaw(system.url, text)).status, 200);
 });

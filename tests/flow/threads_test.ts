@@ -270,3 +270,13 @@ Deno.test("threads: a port that another program listens on is refused, shared or
   assertEquals((await second.exits()).code, 1);
   assert(second.stderr.some((line) => line.includes("another program does")), second.stderr.join());
 });
+
+Deno.test("threads count how long it took to their 202 as the main thread does", async () => {
+  await using system = await startSystem({ weights: [1], flags: ["--threads=3"] });
+  await system.agent.sendAll(Array.from({ length: 300 }, (_, i) => makePacket(`p-${i}`)));
+  await eventually(async () => {
+    const text = await (await fetch(`${system.url}/metrics`)).text();
+    return /^distributor_accept_seconds_count 300$/m.test(text);
+  }, { name: "all 300 are counted" });
+  await system.conservation();
+});
