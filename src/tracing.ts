@@ -29,7 +29,7 @@ interface Span {
 }
 
 interface Result {
-  observe(value: number, attributes?: Record<string, string>): void;
+  observe(instrument: unknown, value: number, attributes?: Record<string, string>): void;
 }
 
 /** What is observed when metrics are exported. */
@@ -101,20 +101,26 @@ export class Tracing {
   /** Shows our counters beside the runtime's metrics. */
   showMetrics(read: () => Observed): void {
     const meter = Deno.telemetry.meterProvider.getMeter("distributor");
-    for (const [name, kind, value] of COUNTERS) {
-      const instrument = kind === "counter"
-        ? meter.createObservableCounter(`distributor.${name}`)
-        : meter.createObservableGauge(`distributor.${name}`);
-      instrument.addCallback((result: Result) => result.observe(value(read())));
-    }
-    for (const [name, kind, value] of BY_ANALYZER) {
-      const instrument = kind === "counter"
-        ? meter.createObservableCounter(`distributor.analyzer.${name}`)
-        : meter.createObservableGauge(`distributor.analyzer.${name}`);
-      instrument.addCallback((result: Result) => {
-        for (const one of read().analyzers) result.observe(value(one), { analyzer: one.id });
-      });
-    }
+    const create = (name: string, kind: Kind) =>
+      kind === "counter" ? meter.createObservableCounter(name) : meter.createObservableGauge(name);
+    const totals = COUNTERS.map(([name, kind, value]) => ({
+      instrument: create(`distributor.${name}`, kind),
+      value,
+    }));
+    const byAnalyzer = BY_ANALYZER.map(([name, kind, value]) => ({
+      instrument: create(`distributor.analyzer.${name}`, kind),
+      value,
+    }));
+    // All at once, so that what is exported is of one moment.
+    meter.addBatchObservableCallback((result: Result) => {
+      const observed = read();
+      for (const { instrument, value } of totals) result.observe(instrument, value(observed));
+      for (const { instrument, value } of byAnalyzer) {
+        for (const one of observed.analyzers) {
+          result.observe(instrument, value(one), { analyzer: one.id });
+        }
+      }
+    }, [...totals, ...byAnalyzer].map(({ instrument }) => instrument));
   }
 
   /** A context whose span is the request of a packet, so that the attempt is its child. */

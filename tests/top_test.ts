@@ -112,6 +112,22 @@ Deno.test("top draws within the terminal, in place, and comes back to a stream t
   }
 });
 
+Deno.test("top leaves out what is worth least where the terminal is narrow, and cuts nothing else", async () => {
+  for (
+    const [columns, header] of [
+      [80, /^analyzer {2}state {8}target actual {3}weight {3}msg\/s {2}flight {2}failed {5}p99$/m],
+      [64, /^analyzer {2}state {8}target actual {4}msg\/s {2}failed {5}p99$/m],
+    ] as const
+  ) {
+    const { doors, written } = setUp({ look: () => ({ columns, rows: 40, color: false }) });
+    await watchTop(doors);
+    for (const line of written().split("\n")) assert([...line].length <= columns, line);
+    assertMatch(written(), header);
+    assertMatch(written(), /\+ \d+ in flight$/m);
+    assertMatch(written(), /loop late \S+$/m);
+  }
+});
+
 Deno.test("top says how much of the picture does not fit", async () => {
   const { doors, written } = setUp({ look: () => ({ columns: 120, rows: 9, color: false }) });
   await watchTop(doors);

@@ -14,12 +14,13 @@ export interface Look {
 type Color = "dim" | "bold" | "green" | "yellow" | "red" | "blue";
 const CODES: Record<Color, number> = { dim: 2, bold: 1, green: 32, yellow: 33, red: 31, blue: 36 };
 
-const ID_WIDTH = 16;
+const MIN_ID = 10;
+const MAX_ID = 33;
 const STATE_WIDTH = 13;
+const SHARES_WIDTH = "target actual ".length;
+const NUMBER_WIDTH = 8;
 const MIN_BAR = 10;
 const MAX_BAR = 40;
-/** What stands beside the bar. */
-const FIXED_WIDTH = ID_WIDTH + STATE_WIDTH + 58;
 
 const STATUS_COLORS: Record<StatusKind, Color> = {
   healthy: "green",
@@ -38,7 +39,7 @@ export function drawPicture(
 ): string[] {
   const { state, point, latency_ms } = snapshot;
   const { queued, in_flight, delivered, dead_lettered, accepted } = state;
-  const lines = [
+  const head = [
     `${paint("distributor", "bold", look)} ${state.version} at ${source}, up ${
       formatAge(state.uptime_seconds)
     }, kept ${state.durability === "disk" ? "on disk" : "in memory"}`,
@@ -58,6 +59,9 @@ export function drawPicture(
     }: ${group(accepted.packets)} packets accepted = ${group(delivered.packets)} delivered + ${
       group(dead_lettered.packets)
     } dead-lettered + ${group(queued.packets)} queued + ${group(in_flight.packets)} in flight`,
+  ];
+  const lines = [
+    ...head.flatMap((line) => wrap(line, look.columns)),
     ...drawWarnings(snapshot, look),
     "",
     ...drawTable(snapshot, look),
@@ -66,13 +70,41 @@ export function drawPicture(
 }
 
 function drawWarnings({ unready, warnings }: Snapshot, look: Look): string[] {
-  const lines = warnings.map(({ severity, text }) =>
-    paint(`${severity}: ${printable(text)}`, severity === "critical" ? "red" : "yellow", look)
+  const refused = unready === null
+    ? []
+    : [{ severity: "critical", text: `packets are refused: ${unready}` }];
+  return [...refused, ...warnings].flatMap(({ severity, text }) =>
+    wrapText(`${severity}: ${printable(text)}`, look.columns)
+      .map((line) => paint(line, severity === "critical" ? "red" : "yellow", look))
   );
-  return unready === null ? lines : [
-    paint(`critical: packets are refused: ${printable(unready)}`, "red", look),
-    ...lines,
-  ];
+}
+
+/** Breaks a line where its parts end: between them are two spaces, or a sign of the sum. */
+function wrap(line: string, columns: number): string[] {
+  return fold(line, { columns, gaps: /( {2}| (?=[+=] ))/ });
+}
+
+/** Breaks a sentence between words. */
+function wrapText(text: string, columns: number): string[] {
+  return fold(text, { columns, gaps: /( )/ });
+}
+
+function fold(line: string, { columns, gaps }: { columns: number; gaps: RegExp }): string[] {
+  const [first, ...rest] = line.split(gaps);
+  const lines = [first!];
+  for (let i = 0; i < rest.length; i += 2) {
+    const [gap, part] = [rest[i]!, rest[i + 1]!];
+    const longer = lines.at(-1)! + gap + part;
+    if (lengthOf(longer) <= columns) lines[lines.length - 1] = longer;
+    else lines.push(`  ${part}`);
+  }
+  return lines;
+}
+
+/** Colour codes take no room. */
+function lengthOf(line: string): number {
+  // deno-lint-ignore no-control-regex
+  return [...line.replace(/\x1b\[\d+m/g, "")].length;
 }
 
 /** Says how much does not fit. */
@@ -82,39 +114,81 @@ function cutTo(rows: number, lines: readonly string[]): readonly string[] {
   return [...shown, `… ${lines.length - shown.length} more lines`];
 }
 
+/** A column of numbers. */
+interface Column {
+  readonly name: string;
+  readonly read: (analyzer: AnalyzerView, rate: number | undefined) => string;
+}
+
+/** From left to right; where there is no room for all, those go first that are named last below. */
+const COLUMNS: readonly Column[] = [
+  { name: "weight", read: ({ weight }) => String(weight) },
+  { name: "msg/s", read: (_, rate) => rate === undefined ? "-" : short(rate) },
+  { name: "flight", read: ({ in_flight }) => short(in_flight) },
+  { name: "failed", read: ({ failures }) => short(sum(Object.values(failures))) },
+  { name: "p99", read: ({ latency_ms: { p99 } }) => p99 > 0 ? milli(p99) : "-" },
+];
+const BY_WORTH = ["msg/s", "p99", "failed", "weight", "flight"];
+
+interface Layout {
+  readonly id: number;
+  /** 0 where there is no room for one. */
+  readonly bar: number;
+  readonly columns: readonly Column[];
+}
+
+/** Shares come first, then numbers, then whole ids, then the bar. */
+function layOut(columns: number, longestId: number): Layout {
+  let left = columns - MIN_ID - STATE_WIDTH - SHARES_WIDTH;
+  const count = Math.max(0, Math.min(COLUMNS.length, Math.floor(left / NUMBER_WIDTH)));
+  const kept = BY_WORTH.slice(0, count);
+  left -= count * NUMBER_WIDTH;
+  const id = MIN_ID + Math.max(0, Math.min(longestId + 1, MAX_ID, MIN_ID + left) - MIN_ID);
+  left -= id - MIN_ID;
+  const bar = left > MIN_BAR ? Math.min(MAX_BAR, left - 1) : 0;
+  return { id, bar, columns: COLUMNS.filter(({ name }) => kept.includes(name)) };
+}
+
 function drawTable({ state, point }: Snapshot, look: Look): string[] {
   const analyzers = state.analyzers.toSorted((a, b) => byName(a.id, b.id));
-  const bar = Math.min(MAX_BAR, Math.max(MIN_BAR, look.columns - FIXED_WIDTH));
-  const header = "analyzer".padEnd(ID_WIDTH) + "state".padEnd(STATE_WIDTH) + "target actual " +
-    nameShare(analyzers).padEnd(bar + 1) +
-    ["weight", "msg/s", "flight", "failed", "p99"].map((word) => word.padStart(8)).join("");
-  const rows = analyzers.map((analyzer) => {
-    const { id, share, weight, in_flight, failures, latency_ms } = analyzer;
-    const { symbol, word } = nameStatus(analyzer.status);
-    const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
-    const rate = point.by[id];
-    const numbers = [
-      String(weight),
-      rate === undefined ? "-" : short(rate),
-      short(in_flight),
-      short(failed),
-      milli(latency_ms.p99),
-    ];
-    return printable(id).slice(0, ID_WIDTH - 1).padEnd(ID_WIDTH) +
-      paint(
-        `${symbol} ${word.toLowerCase()}`.padEnd(STATE_WIDTH),
-        STATUS_COLORS[analyzer.status.kind] ?? "dim",
-        look,
-      ) +
-      `${percent(share.target)} ${percent(share.actual)} ` +
-      paint(drawBar(share.actual, { target: share.target, width: bar }), "blue", look) + " " +
-      numbers.map((text) => text.padStart(8)).join("");
-  });
-  const reasons = analyzers.filter(({ status }) => status.kind !== "healthy").map(
+  const longest = Math.max(0, ...analyzers.map(({ id }) => printable(id).length));
+  const layout = layOut(look.columns, longest);
+  const header = "analyzer".padEnd(layout.id) + "state".padEnd(STATE_WIDTH) + "target actual " +
+    (layout.bar > 0 ? nameShare(analyzers).padEnd(layout.bar + 1) : "") +
+    layout.columns.map(({ name }) => name.padStart(NUMBER_WIDTH)).join("");
+  const rows = analyzers.map((analyzer) =>
+    drawRow(analyzer, { rate: point.by[analyzer.id], layout, look })
+  );
+  const reasons = analyzers.filter(({ status }) => status.kind !== "healthy").flatMap(
     ({ id, status: { reason, seconds } }) =>
-      paint(`${printable(id)}: ${printable(reason)}, for ${formatAge(seconds)}`, "dim", look),
+      wrapText(
+        `${printable(id)}: ${printable(reason)}, for ${formatAge(seconds)}`,
+        look.columns,
+      ).map((line) => paint(line, "dim", look)),
   );
   return [paint(header, "dim", look), ...rows, ...(reasons.length > 0 ? ["", ...reasons] : [])];
+}
+
+function drawRow(
+  analyzer: AnalyzerView,
+  { rate, layout, look }: { rate: number | undefined; layout: Layout; look: Look },
+): string {
+  const { id, share, status } = analyzer;
+  const { symbol, word } = nameStatus(status);
+  const state = `${symbol} ${word.toLowerCase()}`.padEnd(STATE_WIDTH);
+  const bar = drawBar(share.actual, { target: share.target, width: layout.bar });
+  return cutName(printable(id), layout.id - 1).padEnd(layout.id) +
+    paint(state, STATUS_COLORS[status.kind] ?? "dim", look) +
+    `${percent(share.target)} ${percent(share.actual)} ` +
+    (layout.bar > 0 ? `${paint(bar, "blue", look)} ` : "") +
+    layout.columns.map(({ read }) => read(analyzer, rate).padStart(NUMBER_WIDTH)).join("");
+}
+
+/** Ids differ at their ends. */
+function cutName(name: string, width: number): string {
+  if (name.length <= width) return name;
+  const head = Math.floor((width - 1) / 2);
+  return `${name.slice(0, head)}…${name.slice(name.length - (width - 1 - head))}`;
 }
 
 /** A bar as long as the actual share, with a mark where the target is. */
@@ -149,6 +223,7 @@ function clip(line: string, width: number): string {
   });
 }
 
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 const group = (value: number) => value.toLocaleString("en-US");
 const percent = (part: number) => `${(part * 100).toFixed(1)}%`.padStart(6);
 
