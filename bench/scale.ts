@@ -15,12 +15,16 @@ import { spreadOf } from "./rounds.ts";
 import { type Field, makeRun, type RunResult } from "./run.ts";
 import { formatCount, formatMib } from "./table.ts";
 import { loadAmmunition } from "./throughput.ts";
+import { openViewers } from "./viewers.ts";
 import { prepareWrk, runWrk } from "./wrk.ts";
 
 const MANY_ANALYZERS = 1000;
 const IDLE_CONNECTIONS = 10_000;
 /** Of those that may be open, for all else. */
 const SPARE_FILES = 1000;
+const VIEWERS = 100;
+/** What viewers cost is little: in pairs, or noise would hide it. */
+const VIEWER_PAIRS = 6;
 const LARGE_MESSAGES = 15_000;
 const MANY_PACKETS = 1_000_000;
 /** Rates are of the first and of the last so many packets. */
@@ -58,7 +62,14 @@ export const SCALE_ANALYZERS = MANY_ANALYZERS;
 export async function measureScale(ground: ScaleGround): Promise<ScaleResult> {
   const lines: ScaleLine[] = [];
   const faults: string[] = [];
-  for (const part of [measureAnalyzers, measureConnections, measureLarge, measureQueue]) {
+  const parts = [
+    measureAnalyzers,
+    measureConnections,
+    measureViewers,
+    measureLarge,
+    measureQueue,
+  ];
+  for (const part of parts) {
     if (ground.field.signal.aborted) break;
     ground.note(`scale: ${part.name.replace("measure", "").toLowerCase()}`);
     const result = await part(ground);
@@ -79,10 +90,11 @@ async function measureAnalyzers({ start, field, folder }: ScaleGround): Promise<
     await sleep(REST_SECONDS * 1000, systemClock);
     const restCpu = (readCpuSeconds(pid) - cpuBefore) / REST_SECONDS;
     const metricsMs = await timeMetrics(contender);
+    const scrapeMs = await timeScrapes(contender);
     const runs = await makeRuns(contender, { messages: 10, folder }, field);
     const rssBytes = readRssBytes(pid);
     await contender.child.stop();
-    return { registrations, restCpu, metricsMs, rssBytes, ...runs };
+    return { registrations, restCpu, metricsMs, scrapeMs, rssBytes, ...runs };
   };
   const [few, many] = [await measure(4), await measure(MANY_ANALYZERS)];
   const last = spreadOf(many.registrations.slice(-100)).median;
@@ -100,6 +112,10 @@ async function measureAnalyzers({ start, field, folder }: ScaleGround): Promise<
       line(`\`GET /api/v1/metrics\`, ms: ${names}`, [
         few.metricsMs.toFixed(1),
         many.metricsMs.toFixed(1),
+      ]),
+      line(`\`GET /metrics\`, a scrape, ms: ${names}`, [
+        few.scrapeMs.toFixed(1),
+        many.scrapeMs.toFixed(1),
       ]),
       line(`delivered/s, packets of 10, one a request: ${names}`, [
         formatCount(few.rate),
@@ -137,6 +153,45 @@ async function measureConnections(ground: ScaleGround): Promise<ScaleResult> {
       line(`resident memory: alone, ${name}`, [formatMib(rssBefore), formatMib(rssAfter)]),
     ],
     faults: [...few.faults, ...many.faults, ...lost > 0 ? [`${lost} connections were cut`] : []],
+  };
+}
+
+async function measureViewers({ start, field, folder }: ScaleGround): Promise<ScaleResult> {
+  const contender = await start([]);
+  await register(contender, field.sink.ports.batched.slice(0, 4));
+  const load = { ammunition: loadAmmunition(folder, 10), connections: 64, seconds: RUN_SECONDS };
+  await makeRun(contender, load, field);
+  const [alone, beside]: [RunResult[], RunResult[]] = [[], []];
+  let lost = 0;
+  const runAlone = async () => void alone.push(await makeRun(contender, load, field));
+  const runBeside = async () => {
+    const viewers = await openViewers(contender.url, VIEWERS);
+    await sleep(1000, systemClock);
+    beside.push(await makeRun(contender, load, field));
+    lost += await viewers.close();
+  };
+  for (let i = 0; i < VIEWER_PAIRS; i++) {
+    for (const run of i % 2 === 0 ? [runAlone, runBeside] : [runBeside, runAlone]) await run();
+  }
+  await contender.child.stop();
+  const rates = (runs: readonly RunResult[]) => runs.map(({ rate }) => rate);
+  const costs = (runs: readonly RunResult[]) => runs.map(({ cpuMicros }) => cpuMicros);
+  const name = `beside ${VIEWERS} viewers of the dashboard`;
+  return {
+    lines: [
+      line(`delivered/s, packets of 10, 64 connections: alone, ${name}`, [
+        formatCount(spreadOf(rates(alone)).median),
+        formatCount(spreadOf(rates(beside)).median),
+      ]),
+      line("CPU µs/packet: alone, beside them", [
+        spreadOf(costs(alone)).median.toFixed(1),
+        spreadOf(costs(beside)).median.toFixed(1),
+      ]),
+    ],
+    faults: [
+      ...[...alone, ...beside].flatMap(({ faults }) => faults),
+      ...lost > 0 ? [`${lost} viewers were cut off, or saw nothing`] : [],
+    ],
   };
 }
 
@@ -251,11 +306,23 @@ async function untilHealthy({ readBooks }: Contender, count: number): Promise<vo
   while (!await isHealthy()) await sleep(100, systemClock);
 }
 
-async function timeMetrics({ readBooks }: Contender): Promise<number> {
+function timeMetrics({ readBooks }: Contender): Promise<number> {
+  return timeMedian(readBooks!);
+}
+
+function timeScrapes({ url }: Contender): Promise<number> {
+  return timeMedian(async () => {
+    const response = await fetch(`${url}/metrics`);
+    await response.bytes();
+  });
+}
+
+/** Milliseconds; the median of a few. */
+async function timeMedian(ask: () => Promise<unknown>): Promise<number> {
   const times: number[] = [];
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 20; i++) {
     const startedMs = systemClock.monotonicMs();
-    await readBooks!();
+    await ask();
     times.push(systemClock.monotonicMs() - startedMs);
   }
   return spreadOf(times).median;
