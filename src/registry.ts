@@ -133,7 +133,7 @@ export class Registry {
       analyzer.weight = weight;
     }
     if (paused !== analyzer.paused) {
-      this.#log.info(`analyzer ${paused ? "paused" : "resumed"}`, { id, source });
+      this.#log.info(paused ? "analyzer paused" : "analyzer resumed", { id, source });
       analyzer.pausedSinceMs = paused ? this.#clock.monotonicMs() : NaN;
     }
     this.#renew(analyzer);

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import denoConfig from "../deno.json" with { type: "json" };
 import { STUCK_MS } from "../src/drain.ts";
+import { STATUS_KINDS } from "../src/analyzer_view.ts";
 import { OPTIONS } from "../src/config.ts";
 import { DEFAULT_HEALTH } from "../src/health.ts";
 import { ERROR_CODES, statusOf } from "../src/errors.ts";
@@ -8,6 +9,7 @@ import { flagName, parseValue } from "../src/flags.ts";
 import { pathsIn } from "../src/queue/data_folder.ts";
 import { nextStep } from "../src/retry.ts";
 import { WINDOW_SECONDS } from "../src/window.ts";
+import { startSystem } from "./support/system.ts";
 import { openSpool, TempFolder } from "./support/spools.ts";
 
 const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
@@ -33,14 +35,34 @@ Deno.test("README names tasks, files and folders that exist", () => {
   for (const [, path] of paths) assert(Deno.statSync(new URL(path!, ROOT)), path);
 });
 
-Deno.test("README gives each error code of ingest with its status", () => {
+Deno.test("README gives each error code with its status", () => {
+  const told = new Set<string>();
   for (const [, status, codes] of README.matchAll(/\| `(\d{3})` ((?:`[A-Z_0-9]+`(?:, )?)+)/g)) {
     for (const [, code] of codes!.matchAll(/`([A-Z_0-9]+)`/g)) {
       const known = ERROR_CODES.find((candidate) => candidate === code);
       assert(known !== undefined, `there is no code ${code}`);
       assertEquals(statusOf(known), Number(status), code);
+      told.add(known);
     }
   }
+  assertEquals(ERROR_CODES.filter((code) => !told.has(code)), []);
+});
+
+Deno.test("README names metrics that there are, and each status", async () => {
+  await using system = await startSystem({ weights: [1] });
+  const text = await (await fetch(`${system.url}/metrics`)).text();
+  for (const [, name] of README.matchAll(/`(distributor_\w+|process_\w+)`/g)) {
+    if (name !== "process_open_fds") assert(text.includes(`# TYPE ${name} `), name);
+  }
+  const told = [...README.matchAll(/^\| `([a-z_]+)` +\| (?:takes|has|is|was) /gm)];
+  assertEquals(told.map(([, kind]) => kind), [...STATUS_KINDS]);
+});
+
+Deno.test("README names the domains that no stranger can own, as the code has them", () => {
+  const code = Deno.readTextFileSync(new URL("src/hosts.ts", ROOT));
+  const [, domains] = /PRIVATE_DOMAINS = \[([^\]]+)\]/.exec(code)!;
+  const named = domains!.match(/[a-z.]+/g)!.map((domain) => `\`${domain}\``);
+  assert(PROSE.includes(`${named.slice(0, -1).join(", ")} and ${named.at(-1)}`));
 });
 
 Deno.test("README gives the health defaults that are in the code", () => {
@@ -129,7 +151,9 @@ Deno.test("README names the log's events of analyzers, which the code writes", (
   const code = ["roster", "registry"].map((file) =>
     Deno.readTextFileSync(new URL(`src/${file}.ts`, ROOT))
   ).join("");
-  for (const word of words!.match(/[a-z]{4,}/g)!) assert(code.includes(`"analyzer ${word}"`), word);
+  for (const word of words!.replaceAll(/\s+/g, " ").split(/`(?:, | and )`/)) {
+    assert(code.includes(`"analyzer ${word}"`), word);
+  }
   for (const source of sources!.split(/`\s+or\s+`/)) assert(code.includes(`"${source}"`), source);
   assert(README.includes("`analyzers restored`") && code.includes('"analyzers restored"'));
 });
