@@ -200,6 +200,7 @@ function endFailed(error: Error, log: Log): void {
   log.error("storage failed, exiting: what was accepted is replayed at the next start", {
     error: error.message,
   });
+  Deno.exitCode = 1;
   void exit(log, 1);
 }
 

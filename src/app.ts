@@ -11,6 +11,7 @@ import { Discarder } from "./discard.ts";
 import { ApiError } from "./errors.ts";
 import { createFront, type Handler, INGEST_PATH } from "./front.ts";
 import { createIngest, type IngestDoors } from "./ingest.ts";
+import { nameOf } from "./hosts.ts";
 import type { Log } from "./log.ts";
 import type { Observation } from "./observation.ts";
 import { problemResponse, toApiError } from "./problem.ts";
@@ -40,8 +41,10 @@ export function createApp(
   return createFront({
     ingest,
     async rest(request) {
-      const host = request.headers.get("host");
-      const response = host === null || doors.isHostAllowed(host) || isOpen(request)
+      const { authority, path } = splitUrl(request.url);
+      // HTTP/2 has no Host; before HTTP/1.1 there may be none, and nobody browses with that.
+      const host = request.headers.get("host") ?? authority;
+      const response = isOpen(path) || doors.isHostAllowed(host)
         ? await app.fetch(request)
         : problemResponse(strangeHost(host));
       if (!response.ok) await discarder.discard(request);
@@ -50,16 +53,21 @@ export function createApp(
   });
 }
 
-/** What programs ask for, by whatever name they know us, and that no page could make use of. */
+/** What agents, scrapers and load balancers ask for, by whatever name they know us. */
 const OPEN_PATHS = ["/metrics", "/health", "/livez", "/readyz"];
 
-function isOpen({ url }: Request): boolean {
-  const { pathname } = new URL(url);
-  return pathname.startsWith(INGEST_PATH) || OPEN_PATHS.includes(pathname);
+/** Read by hand: of some that pass for host names, the platform makes no URL. */
+function splitUrl(url: string): { authority: string; path: string } {
+  const [, authority = "", path = ""] = /^[a-z]+:\/\/([^/?#]*)([^?#]*)/.exec(url) ?? [];
+  return { authority, path };
+}
+
+function isOpen(path: string): boolean {
+  return path.startsWith(INGEST_PATH) || OPEN_PATHS.includes(path);
 }
 
 function strangeHost(host: string): ApiError {
-  const name = host.replace(/:\d+$/, "");
+  const name = nameOf(host);
   return new ApiError(
     "HOST_NOT_ALLOWED",
     `The name ${JSON.stringify(name)} may be anybody's: if it is yours, start with ` +

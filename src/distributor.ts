@@ -156,6 +156,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
   const observation = new Observation({
     instruments,
     clock,
+    log,
     state: metrics,
     glance: () => metricsOf(registry.glances()),
     ...condition,
@@ -182,7 +183,7 @@ export function startDistributor(config: Config, doors: Doors): Distributor {
       ...condition,
     },
     observation,
-    isHostAllowed: createHostCheck(options.allowedHosts),
+    isHostAllowed: createHostCheck([...options.allowedHosts.split(","), options.httpAddr.hostname]),
     log,
   });
 

@@ -151,6 +151,8 @@ class FoldingHandler extends BaseHandler {
 
   #windowOf(line: Pick<Window, "level" | "event" | "about">, nowMs: number): Window {
     const { level, event } = line;
+    const own = this.#windows.get(JSON.stringify([level, event, line.about]));
+    if (own) return own;
     const about = this.#windows.size < MAX_WINDOWS ? line.about : {};
     const key = JSON.stringify([level, event, about]);
     let window = this.#windows.get(key);

@@ -94,7 +94,7 @@ function writeQueue(out: Exposition, state: StateGlance): void {
   out.gauge("queue_capacity_packets", "Packets that may wait in memory", capacity);
   out.gauge(
     "queue_held_bytes",
-    "Memory that accepted packets and bodies under way hold, all told",
+    "Memory that accepted packets, bodies under way, and dead letters without a disk hold",
     queued.held_bytes,
   );
   out.gauge("queue_capacity_bytes", "Memory that they may hold", capacity_bytes);

@@ -11,6 +11,7 @@ import { Sampler } from "./dashboard/snapshot.ts";
 import { EventStream, STREAM_HEADERS } from "./dashboard/stream.ts";
 import { EXPOSITION_TYPE } from "./exposition.ts";
 import { type Instruments, watchLoopLag } from "./instruments.ts";
+import type { Log } from "./log.ts";
 import type { MetricsView } from "./metrics.ts";
 import { type StateGlance, writeMetrics } from "./metrics_text.ts";
 import { readProcessUsage } from "./process_usage.ts";
@@ -19,6 +20,7 @@ import type { Warning } from "./warnings.ts";
 export interface ObservationDoors {
   readonly instruments: Instruments;
   readonly clock: Clock;
+  readonly log: Log;
   /** Everything that is counted, percentiles included. */
   readonly state: () => MetricsView;
   /** The same without them, for every second and every scrape. */
@@ -40,7 +42,7 @@ export class Observation {
     this.#doors = doors;
     this.#startedAt = Math.floor(doors.clock.wallMs() / 1000);
     const memoryBytes = () => Deno.memoryUsage().rss;
-    this.#events = new EventStream(new Sampler({ ...doors, memoryBytes }), doors.clock);
+    this.#events = new EventStream(new Sampler({ ...doors, memoryBytes }), doors);
     this.#stopLag = watchLoopLag(doors.instruments.loopLag, doors.clock);
   }
 

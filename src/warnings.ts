@@ -29,7 +29,7 @@ export interface Warned {
   readonly spool: Pick<Spool, "setAside" | "lost" | "sizes"> | undefined;
   readonly analyzers: readonly Pick<
     AnalyzerGlance,
-    "eligible" | "id" | "paused" | "reason" | "state"
+    "eligible" | "id" | "status"
   >[];
 }
 
@@ -42,8 +42,14 @@ const WAITING_SECONDS = 10;
 
 /** All warnings of this moment, the worst first. */
 export function listWarnings(warned: Warned): Warning[] {
-  const critical = [...nameDamage(warned), ...tellNone(warned)];
-  const rest = [...nameOut(warned), ...tellDead(warned), ...tellFilling(warned)];
+  const isAnyFull = warned.analyzers.some(({ status }) => status.kind === "full");
+  const critical = [...nameDamage(warned), ...isAnyFull ? [] : tellNone(warned)];
+  const rest = [
+    ...isAnyFull ? tellNone(warned) : [],
+    ...nameOut(warned),
+    ...tellDead(warned),
+    ...tellFilling(warned),
+  ];
   return [
     ...critical.map((text) => ({ severity: "critical", text }) as const),
     ...rest.map((text) => ({ severity: "warning", text }) as const),
@@ -67,13 +73,17 @@ function whyNone(analyzers: Warned["analyzers"]): string {
   if (analyzers.length === 0) {
     return "no analyzer is registered: register one with POST /api/v1/analyzers";
   }
-  if (analyzers.every(({ paused }) => paused)) return "no analyzer is eligible: all are paused";
-  return "no analyzer is eligible: GET /api/v1/analyzers says why";
+  if (analyzers.every(({ status }) => status.kind === "paused")) {
+    return "no analyzer is eligible: all are paused";
+  }
+  return analyzers.some(({ status }) => status.kind === "full")
+    ? "no analyzer takes more for the moment: they are full"
+    : "no analyzer is eligible: GET /api/v1/analyzers says why";
 }
 
 function nameOut({ analyzers }: Warned): string[] {
-  const out = analyzers.filter(({ paused, state }) => !paused && state === "ejected");
-  const named = out.slice(0, MAX_NAMED).map(({ id, reason }) => `out: ${id}, ${reason}`);
+  const out = analyzers.filter(({ status }) => status.kind === "ejected");
+  const named = out.slice(0, MAX_NAMED).map(({ id, status }) => `out: ${id}, ${status.reason}`);
   const more = out.length - named.length;
   if (more === 0) return named;
   return [...named, `out: ${more} more`];

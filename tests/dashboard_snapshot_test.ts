@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { HISTORY_SECONDS, MAX_CHARTED, Sampler } from "../src/dashboard/snapshot.ts";
+import { MAX_CHARTED } from "../src/dashboard/client/series.js";
+import { HISTORY_SECONDS, Sampler } from "../src/dashboard/snapshot.ts";
 import { Instruments } from "../src/instruments.ts";
 import type { MetricsView } from "../src/metrics.ts";
 import { FakeClock } from "./support/fake_clock.ts";

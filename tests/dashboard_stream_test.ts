@@ -3,6 +3,7 @@ import { parseEvents } from "../src/dashboard/client/events.js";
 import { Sampler } from "../src/dashboard/snapshot.ts";
 import { EventStream, MAX_VIEWERS } from "../src/dashboard/stream.ts";
 import { ApiError } from "../src/errors.ts";
+import type { Log } from "../src/log.ts";
 import { Instruments } from "../src/instruments.ts";
 import type { MetricsView } from "../src/metrics.ts";
 import { eventually } from "./support/eventually.ts";
@@ -12,6 +13,7 @@ function setUp() {
   const clock = new FakeClock();
   let reads = 0;
   const turns: number[] = [];
+  let isBroken = false;
   const state = {
     received: { packets: 0, messages: 0 },
     delivered: { packets: 0, messages: 0 },
@@ -23,6 +25,7 @@ function setUp() {
     clock,
     instruments: new Instruments(clock),
     state: () => {
+      if (isBroken) throw new Error("broken");
       reads++;
       return state;
     },
@@ -35,11 +38,22 @@ function setUp() {
     warnings: () => [],
     boot: "b",
   });
+  const faults: unknown[] = [];
+  const say = () => {};
+  const log: Log = {
+    debug: say,
+    info: say,
+    warn: say,
+    error: (_, fields) => void faults.push(fields?.error),
+    end: () => Promise.resolve(),
+  };
   return {
     clock,
-    stream: new EventStream(sampler, clock),
+    faults,
+    stream: new EventStream(sampler, { clock, log }),
     reads: () => reads,
     turns: () => turns.slice(1),
+    break: () => isBroken = true,
   };
 }
 
@@ -66,6 +80,7 @@ Deno.test("eventStream sends the history once, then a snapshot a second to all, 
   const { clock, stream, reads } = setUp();
   const viewers = [1, 2, 3].map(() => stream.open());
   assertEquals(stream.viewers, 3);
+  await delivered();
   clock.advance(1000);
   for (const viewer of viewers) assertEquals(await readEvents(viewer, 2), ["history", "snapshot"]);
   assertEquals(reads(), 1);
@@ -80,6 +95,22 @@ Deno.test("eventStream's seconds are whole ones, after a stall too", async () =>
   const lengths = turns().map((atMs, i, all) => atMs - (all[i - 1] ?? 0));
   assertEquals(lengths, [1000, 1003, 997, 3400, 1000, 1000]);
   stream.close();
+});
+
+Deno.test("eventStream outlives a fault in the picture, and keeps no viewer for it", async () => {
+  const { clock, stream, faults, ...setup } = setUp();
+  const before = stream.open();
+  await delivered();
+  clock.advance(1000);
+  await delivered();
+  setup.break();
+  clock.advance(1000);
+  await delivered();
+  for (let i = 0; i < 5; i++) assertEquals(await readEvents(stream.open(), Infinity), []);
+  assertEquals(stream.viewers, 1);
+  assert(faults.length >= 2 && String(faults[0]).includes("broken"));
+  stream.close();
+  assertEquals(await readEvents(before, Infinity), ["history", "snapshot"]);
 });
 
 Deno.test("eventStream makes no snapshot while nobody watches", () => {

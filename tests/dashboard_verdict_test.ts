@@ -26,40 +26,69 @@ function makeAnalyzer(id: string, target: number, change: Partial<Analyzer> = {}
 const FOUR = [4, 3, 2, 1].map((weight, i) => makeAnalyzer(`a${i + 1}`, weight / 10));
 
 function makeSnapshot(change: Record<string, unknown> = {}) {
-  const { analyzers = FOUR, oldest = 0.2, ...rest } = change;
+  const { analyzers = FOUR, queued = {}, inFlight = 0, ...rest } = change as typeof change & {
+    inFlight?: number;
+    queued?: object;
+  };
+  const none = { packets: 0, messages: 0 };
   return {
     boot: "b",
     unready: null,
     warnings: [],
     point: { n: 1, accepted: 1000, delivered: 1000, packets: 100, refused: 0 },
-    state: { analyzers, queued: { packets: 3, oldest_age_seconds: oldest } },
+    state: {
+      analyzers,
+      accepted: none,
+      delivered: { packets: -inFlight, messages: 0 },
+      dead_lettered: none,
+      queued: { ...none, capacity: 10_000, oldest_age_seconds: 0.2, ...queued },
+      in_flight: { packets: inFlight, messages: 0 },
+    },
     ...rest,
   };
 }
 
 function say(
   change: Record<string, unknown> = {},
-  { shares, failures = new Failures() }: { shares?: Map<string, number>; failures?: Failures } = {},
+  { shares, flows = true, failures = new Failures() }: {
+    shares?: Map<string, number>;
+    flows?: boolean;
+    failures?: Failures;
+  } = {},
 ): string[] {
-  const told: { tone: string; text: string }[] = judge(makeSnapshot(change), { shares, failures });
+  const seen = { shares, flows, failures };
+  const told: { tone: string; text: string }[] = judge(makeSnapshot(change), seen);
   return told.map(({ tone, text }) => `${tone}: ${text}`);
 }
 
 Deno.test("judge() says that all is well only when it is", () => {
   assertEquals(say(), ["good: all 4 analyzers get their shares, and nothing waits"]);
-  assertEquals(say({ oldest: 2 }), [
-    "good: all 4 analyzers get their shares, and few packets wait",
-  ]);
   assertEquals(say({ analyzers: [makeAnalyzer("a", 1)] }), [
     "good: the analyzer gets its share, and nothing waits",
   ]);
   const shares = new Map([["a1", 0.3], ["a2", 0.3], ["a3", 0.2], ["a4", 0.2]]);
   assertEquals(say({}, { shares }), ["note: shares are on their way to their targets"]);
   const idle = { n: 1, accepted: 0, delivered: 0, packets: 0, refused: 0 };
-  const state = { analyzers: FOUR, queued: { packets: 0, oldest_age_seconds: 0 } };
-  assertEquals(say({ point: idle, state }), [
-    "good: no packets come in; all 4 analyzers are ready",
-  ]);
+  assertEquals(say({ point: idle }), ["good: no packets come in; all 4 analyzers are ready"]);
+});
+
+Deno.test("judge() says what waits, and that nothing goes out", () => {
+  const old = { packets: 0, oldest_age_seconds: 2 };
+  const all = "note: all 4 analyzers get their shares";
+  assertEquals(say({ queued: old }), ["note: packets wait: 0, the oldest for 2 s", all]);
+  const accepted = { packets: 4900, messages: 0 };
+  const many = { ...makeSnapshot({ queued: { packets: 4900 } }).state, accepted };
+  assertEquals(say({ state: many }), ["note: packets wait: 4,900, the oldest for 0 s", all]);
+  const stuck = "warn: nothing is delivered; packets in flight: 24";
+  assertEquals(say({ inFlight: 24 }, { flows: false }), [stuck]);
+  const idle = { n: 1, accepted: 0, delivered: 0, packets: 0, refused: 0 };
+  assertEquals(say({ point: idle, inFlight: 24 }, { flows: false }), [stuck]);
+  assertEquals(say({ inFlight: 24 }), say());
+});
+
+Deno.test("judge() says when the books do not balance", () => {
+  const state = { ...makeSnapshot().state, accepted: { packets: 7, messages: 7 } };
+  assertEquals(say({ state }), ["bad: the books do not balance: this is a fault of the program"]);
 });
 
 Deno.test("judge() puts what needs somebody before what does not", () => {
@@ -73,7 +102,7 @@ Deno.test("judge() puts what needs somebody before what does not", () => {
     "warn: out: a1, died",
   ]);
   const point = { n: 1, accepted: 10, delivered: 10, packets: 10, refused: 1234 };
-  assertEquals(say({ point }), ["warn: 1,234 packets/s are refused"]);
+  assertEquals(say({ point }), ["warn: 1,234 packets/s refused"]);
 });
 
 Deno.test("judge() names whom an operator has paused, and who is coming back", () => {
@@ -87,7 +116,7 @@ Deno.test("judge() names whom an operator has paused, and who is coming back", (
   assertEquals(say({ analyzers: [paused, slow, makeAnalyzer("a3", 0.5)] }), [
     "note: paused: a1, by an operator",
     "note: coming back: a2, with 40 % of its weight",
-    "note: the other 2 get their shares, and nothing waits",
+    "note: the other 2 get their shares",
   ]);
 });
 

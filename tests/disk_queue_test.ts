@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ApiError } from "../src/errors.ts";
+import { StorageError } from "../src/queue/storage_error.ts";
 import {
   accept,
   acceptSized,
@@ -316,6 +317,27 @@ for (const moment of ["commit", "sync"] as const) {
     assertEquals(failures.length, 1);
   });
 }
+
+Deno.test("diskQueue acknowledges nothing that is being synced when something else fails", async () => {
+  const spool = new FakeSpool({ holdSync: true });
+  const { queue, clock, failures } = setup({ spool });
+  accept(queue, 1);
+  const kept = queue.kept()!;
+  const refused = assertRejects(() => kept, ApiError);
+  await pass(clock);
+  spool.dead.replayParts = () =>
+    ({
+      next() {
+        throw new StorageError("failed", "I/O error");
+      },
+    }) as never;
+  await assertRejects(async () => void await queue.replay({}), ApiError);
+  assertEquals(failures.length, 1);
+  spool.endSync();
+  assertEquals((await refused).code, "STORAGE_FAILED");
+  await pass(clock, 1000);
+  assertEquals(failures.length, 1);
+});
 
 Deno.test("diskQueue takes a corrupt group out of its books and goes on with the next", async () => {
   const { queue, clock, spool } = setup({ capacity: 2 });

@@ -71,7 +71,7 @@ Deno.test("lineWriter.end() does not wait longer than it is told to", async () =
   let ended = false;
   const end = writer.end(500).then(() => ended = true);
   clock.advance(499);
-  await Promise.resolve();
+  await new Promise((resolve) => setTimeout(resolve));
   assert(!ended);
   clock.advance(1);
   await end;

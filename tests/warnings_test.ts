@@ -1,19 +1,19 @@
 import { assertEquals } from "@std/assert";
 import { DeadLetters } from "../src/queue/dead_letter.ts";
 import { Ledger } from "../src/queue/ledger.ts";
+import type { StatusKind } from "../src/analyzer_view.ts";
 import { listWarnings, type Warned } from "../src/warnings.ts";
 
-const UP = { id: "up", eligible: true, paused: false, state: "healthy", reason: "new" } as const;
-const OUT = {
-  id: "out",
-  eligible: false,
-  paused: false,
-  state: "ejected",
-  reason: "died",
-} as const;
-const PAUSED = { ...OUT, id: "paused", paused: true } as const;
-/** Full for the moment, or asked for a pause. */
-const FULL = { ...UP, id: "full", eligible: false } as const;
+function makeAnalyzer(kind: StatusKind, reason: string) {
+  const eligible = kind === "healthy";
+  return { id: kind, eligible, status: { kind, reason, seconds: 1 } };
+}
+
+const UP = makeAnalyzer("healthy", "registered");
+const OUT = makeAnalyzer("ejected", "died");
+const PAUSED = makeAnalyzer("paused", "by an operator");
+const FULL = makeAnalyzer("full", "for the moment");
+const RESTING = makeAnalyzer("resting", "it asked for a pause");
 
 const COUNTED = "dead letters: 3; GET /api/v1/dead-letters says why, replay or delete them";
 
@@ -57,7 +57,7 @@ Deno.test("listWarnings() says that no analyzer is eligible, why, and how many p
   const rows: [analyzers: Warned["analyzers"], says: string][] = [
     [[], "no analyzer is registered: register one with POST /api/v1/analyzers"],
     [[PAUSED, PAUSED], "no analyzer is eligible: all are paused"],
-    [[PAUSED, FULL], "no analyzer is eligible: GET /api/v1/analyzers says why"],
+    [[PAUSED, RESTING], "no analyzer is eligible: GET /api/v1/analyzers says why"],
   ];
   for (const [analyzers, says] of rows) {
     const queue = makeQueue({ oldestAgeSeconds: () => 1000 });
@@ -65,6 +65,12 @@ Deno.test("listWarnings() says that no analyzer is eligible, why, and how many p
     queue.ledger.acceptUnread("spooled", { packets: 7, messages: 9, bytes: 100 });
     assertEquals(list({ queue, analyzers }), [`critical: ${says}; packets that wait: 7`]);
   }
+});
+
+Deno.test("listWarnings() says that all are full without alarm: they take part", () => {
+  assertEquals(list({ analyzers: [FULL, PAUSED] }), [
+    "warning: no analyzer takes more for the moment: they are full; packets that wait: 0",
+  ]);
 });
 
 Deno.test("listWarnings() names those that are out with the reason, three of many", () => {
@@ -96,7 +102,7 @@ Deno.test("listWarnings() names what is damaged", () => {
     "critical: a damaged spool was set aside: data/a",
     "critical: a damaged spool was set aside: data/b",
     "critical: 2 damaged packets were put aside",
-    "warning: out: out, died",
+    "warning: out: ejected, died",
   ]);
 });
 

@@ -11,12 +11,10 @@ import type { Instruments } from "../instruments.ts";
 import type { MetricsView } from "../metrics.ts";
 import { TimingDelta } from "../timing.ts";
 import type { Warning } from "../warnings.ts";
-import { byName } from "./client/format.js";
+import { chooseCharted } from "./client/series.js";
 
 /** Seconds that the charts go back. */
 export const HISTORY_SECONDS = 300;
-/** Of more analyzers than this, the past holds those with the most weight: it stays small. */
-export const MAX_CHARTED = 8;
 
 /** One second. Rates are per second, of messages but for `refused`; durations in milliseconds. */
 export interface Point {
@@ -84,7 +82,7 @@ interface Counters {
   readonly refused: number;
   readonly queued: number;
   readonly by: ReadonlyMap<string, number>;
-  /** The ids that the past keeps. */
+  /** The ids that the past keeps, so that it stays small. */
   readonly charted: readonly string[];
 }
 
@@ -180,11 +178,6 @@ export class Sampler {
       charted: chooseCharted(analyzers),
     };
   }
-}
-
-function chooseCharted(analyzers: readonly Pick<AnalyzerView, "id" | "weight">[]): string[] {
-  return analyzers.toSorted((a, b) => b.weight - a.weight || byName(a.id, b.id))
-    .slice(0, MAX_CHARTED).map(({ id }) => id);
 }
 
 function pick(by: Readonly<Record<string, number>>, ids: readonly string[]) {

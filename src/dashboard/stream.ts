@@ -8,6 +8,7 @@
 import { ServerSentEventStream } from "@std/http/server-sent-event-stream";
 import type { Clock } from "../clock.ts";
 import { ApiError } from "../errors.ts";
+import type { Log } from "../log.ts";
 import type { Sampler } from "./snapshot.ts";
 
 export const MAX_VIEWERS = 500;
@@ -36,6 +37,7 @@ export const STREAM_HEADERS = {
 export class EventStream {
   readonly #sampler: Sampler;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #viewers = new Set<Viewer>();
   /** The snapshot as it is sent, until the next tick: made once for all, when somebody asks. */
   #snapshot: string | undefined;
@@ -45,9 +47,10 @@ export class EventStream {
   #dueMs: number;
   #isClosed = false;
 
-  constructor(sampler: Sampler, clock: Clock) {
+  constructor(sampler: Sampler, { clock, log }: { clock: Clock; log: Log }) {
     this.#sampler = sampler;
     this.#clock = clock;
+    this.#log = log;
     this.#dueMs = clock.monotonicMs() + TICK_MS;
     this.#cancelTick = clock.after(TICK_MS, () => this.#tick());
   }
@@ -74,10 +77,10 @@ export class EventStream {
     this.#viewers.add(viewer);
     const stream = new ReadableStream<Uint8Array>({
       start: async (out) => {
-        const welcome = await (this.#welcome ??= this.#writeWelcome());
+        const welcome = await this.#write(() => this.#welcome ??= this.#writeWelcome());
         // Not before its history: a snapshot that came first would look older than it.
         viewer.out = out;
-        if (this.#viewers.has(viewer)) this.#send(viewer, welcome);
+        if (welcome && this.#viewers.has(viewer)) this.#send(viewer, welcome);
         else this.#letGo(viewer);
       },
       cancel: () => void this.#viewers.delete(viewer),
@@ -105,12 +108,22 @@ export class EventStream {
   }
 
   async #broadcast(): Promise<void> {
-    const bytes = await writeEvents(this.#snapshotEvents());
-    for (const viewer of this.#viewers) this.#send(viewer, bytes);
+    const bytes = await this.#write(() => writeEvents(this.#snapshotEvents()));
+    if (bytes) { for (const viewer of this.#viewers) this.#send(viewer, bytes); }
   }
 
-  #writeWelcome(): Promise<Uint8Array<ArrayBuffer>> {
-    return writeEvents([
+  /** A fault in the picture must not end what it is a picture of. */
+  async #write(make: () => Promise<Uint8Array<ArrayBuffer>>) {
+    try {
+      return await make();
+    } catch (error) {
+      this.#log.error("snapshot failed", { error: String(error) });
+      return undefined;
+    }
+  }
+
+  async #writeWelcome(): Promise<Uint8Array<ArrayBuffer>> {
+    return await writeEvents([
       { event: "history", retry: RETRY_MS, data: JSON.stringify(this.#sampler.history()) },
       ...this.#snapshotEvents(),
     ]);

@@ -210,6 +210,8 @@ export class Committer {
     if (groups.length === 0) return;
     try {
       await this.#doors.spool.sync();
+      // Something else may have failed meanwhile, whose end the process has not come to yet.
+      if (this.#failure) throw this.#failure;
     } catch (error) {
       for (const group of groups) group.refuse(storageFailed());
       return this.fail(error as Error);

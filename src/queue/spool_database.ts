@@ -164,6 +164,8 @@ export class SpoolDatabase {
         cause: error,
       });
     }
+    // What was written while it ran, or by another, may have failed.
+    if (this.#failure) throw this.#failure;
   }
 
   /** Reads, with the database's errors turned into ours. */

@@ -92,8 +92,7 @@ async function watchOnce(doors: TopDoors): Promise<boolean> {
 async function watchUntil(silence: Silence, doors: TopDoors): Promise<boolean> {
   const response = await openStream(doors, silence.signal);
   if (!response.ok || !response.body) {
-    await response.body?.cancel();
-    throw new Error(`it answers ${response.status}`);
+    throw new Error(`it answers ${response.status}${await readDetail(response)}`);
   }
   for await (const event of readEvents(response.body)) {
     silence.broken();
@@ -106,6 +105,16 @@ async function watchUntil(silence: Silence, doors: TopDoors): Promise<boolean> {
     drawOver(doors, lines);
   }
   return false;
+}
+
+/** What a problem says to do. */
+async function readDetail(response: Response): Promise<string> {
+  try {
+    const { detail } = await response.json();
+    return typeof detail === "string" ? `: ${detail}` : "";
+  } catch {
+    return "";
+  }
 }
 
 /** @throws {Error} that says why there is no connection */

@@ -171,6 +171,7 @@ Deno.test("dashboard shows why packets are dead letters, and replays or deletes 
   assert(text.includes("refused as a bad packet after 1 attempt"), text);
   assert(text.includes("analyzer1: "), text);
   await first.getByRole("button", { name: "Delete" }).click();
+  await page.locator("dialog button.danger").click();
   await eventually(async () => await page.locator(".letters li").count() === 2, { name: "2 rows" });
   await system.fleet.get("analyzer1").faults.clear();
   await page.getByRole("button", { name: "Replay poison-2" }).click();

@@ -222,8 +222,13 @@ Deno.test("operators' routes answer to no name that a stranger could own, and sa
   const origin = `Origin: http://${evil}\r\n`;
   assertEquals((await ask("DELETE /api/v1/analyzers/analyzer1", evil, origin)).status, 421);
   for (const path of ["/metrics", "/health", "/livez", "/readyz"]) {
-    assertEquals((await ask(`GET ${path}`, evil)).status, 200, path);
+    for (const host of [evil, `distributor.1:${port}`, "1.2.3.4.5", "xn--.com"]) {
+      assertEquals((await ask(`GET ${path}`, host)).status, 200, `${path} of ${host}`);
+    }
   }
+  assertEquals((await ask("GET /api/v1/analyzers", "xn--.com")).status, 421);
+  const nameless = await sendRaw(system.url, "GET /api/v1/analyzers HTTP/1.0\r\n\r\n");
+  assertEquals([0, 200, 421].includes(nameless.status), true, String(nameless.status));
   for (
     const host of [`localhost:${port}`, `distributor:${port}`, "127.0.0.1", "x.svc.cluster.local"]
   ) {

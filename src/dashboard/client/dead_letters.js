@@ -34,17 +34,28 @@ export async function replayAll(count) {
     text: `${packets(count)} ${count === 1 ? "is" : "are"} queued again, as if just received.`,
     submit: "Replay",
   });
-  if (sure) await replay({ all: true });
+  return sure && await replay({ all: true });
 }
 
 async function eraseAll(count) {
   const sure = await ask({
     title: "Delete dead letters?",
-    text: `${packets(count)} will be gone for good.`,
+    text: `${packets(count)} will be gone for good, and what is given up meanwhile.`,
     submit: "Delete",
     danger: true,
   });
-  if (sure) await erase({ all: true });
+  return sure && await erase({ all: true });
+}
+
+/** Ids are the agents' own: there may be several under one. */
+async function eraseOne(id) {
+  const sure = await ask({
+    title: `Delete ${id}?`,
+    text: "All dead letters of this id will be gone for good.",
+    submit: "Delete",
+    danger: true,
+  });
+  return sure && await erase({ ids: [id] });
 }
 
 /** Opens the list of the oldest. */
@@ -55,8 +66,8 @@ export async function showDeadLetters() {
     el("button", { type: "button", class: name, onclick }, text);
   let total = 0;
   const order = async (done) => {
-    await done();
     await load();
+    if (await done()) await load();
   };
   const dialog = openDialog(
     "Dead letters",
@@ -65,8 +76,8 @@ export async function showDeadLetters() {
     el(
       "div",
       { class: "buttons" },
-      button("Delete all", "quiet", () => order(() => eraseAll(total))),
-      button("Replay all", "", () => order(() => replayAll(total))),
+      button("Delete all", "quiet", () => order(() => total > 0 && eraseAll(total))),
+      button("Replay all", "", () => order(() => total > 0 && replayAll(total))),
       button("Close", "primary", () => dialog.close()),
     ),
   );
@@ -94,7 +105,6 @@ function describe({ total, dead_letters: shown }) {
 function row({ packet_id: id, reason, analyzer, detail, attempts, since, messages }, order) {
   const seconds = Math.max(0, (Date.now() - Date.parse(since)) / 1000);
   const tries = `${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
-  const selection = { ids: [id] };
   const button = (text, name, done) =>
     el("button", {
       type: "button",
@@ -117,7 +127,7 @@ function row({ packet_id: id, reason, analyzer, detail, attempts, since, message
       ),
       el("span", { class: "faint" }, `${analyzer}: ${detail}`),
     ),
-    button("Replay", "small", () => replay(selection)),
-    button("Delete", "small quiet", () => erase(selection)),
+    button("Replay", "small", () => replay({ ids: [id] })),
+    button("Delete", "small quiet", () => eraseOne(id)),
   );
 }

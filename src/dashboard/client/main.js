@@ -34,7 +34,7 @@ function show(snapshot) {
   tiles.show(snapshot);
   assignColors(series.charted);
   const shares = series.shares();
-  verdict.show(judge(snapshot, { shares, failures }));
+  verdict.show(judge(snapshot, { shares, flows: series.flows, failures }));
   table.show(analyzers, {
     shares,
     failures,

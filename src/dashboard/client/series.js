@@ -14,7 +14,7 @@ export const SHARE_SECONDS = 5;
 /** With fewer packets in that time, a packet more or less would move them by percents. */
 const SHARE_PACKETS = 50;
 /** So many analyzers are charted; of the others only the last seconds are kept. */
-const MAX_CHARTED = 8;
+export const MAX_CHARTED = 8;
 
 export class Series {
   #points = [];
@@ -30,10 +30,15 @@ export class Series {
     return this.#charted;
   }
 
-  /** Chooses whom to chart: all, or those with the most weight. */
+  /** Charts some of these analyzers. */
   chart(analyzers) {
-    const byWeight = analyzers.toSorted((a, b) => b.weight - a.weight || byName(a.id, b.id));
-    this.#charted = byWeight.slice(0, MAX_CHARTED).map(({ id }) => id).sort(byName);
+    this.#charted = chooseCharted(analyzers).sort(byName);
+  }
+
+  /** Whether something was delivered in the last seconds, as far back as they go. */
+  get flows() {
+    return this.#points.length < SHARE_SECONDS ||
+      this.#points.slice(-SHARE_SECONDS).some(({ delivered }) => delivered > 0);
   }
 
   /** Takes over a history: what it does not go back to stays as it was seen. */
@@ -114,4 +119,10 @@ export class Series {
 export function shownShare({ id, share }, shares) {
   if (shares) return shares.get(id) ?? 0;
   return share.target === 0 ? undefined : share.actual;
+}
+
+/** The ids of those to chart: all, or those with the most weight. */
+export function chooseCharted(analyzers) {
+  const byWeight = analyzers.toSorted((a, b) => b.weight - a.weight || byName(a.id, b.id));
+  return byWeight.slice(0, MAX_CHARTED).map(({ id }) => id);
 }

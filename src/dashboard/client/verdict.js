@@ -1,8 +1,9 @@
 /** Whether all is well, and if not, what is the matter: the line above everything else. */
 
 import { byId, el, setData, setText } from "./dom.js";
-import { clockTime, whole } from "./format.js";
+import { age, clockTime, whole } from "./format.js";
 import { SHARE_SECONDS, shownShare } from "./series.js";
+import { isBalanced } from "./status.js";
 
 /** A share that is further from its target than this has not arrived there. */
 const NEAR_PART = 0.05;
@@ -12,56 +13,87 @@ const NEAR_PACKETS = 3;
 const MAX_NAMED = 3;
 /** Packets of this age have not just come. */
 const WAITING_SECONDS = 1;
+/** So much of the queue is more than what has just come. */
+const WAITING_PART = 0.1;
 
 /**
  * What there is to say of a snapshot, the worst first; pure.
  *
  * @param shares as `Series` has them
+ * @param flows whether anything was delivered in the last seconds
  * @param failures as `Failures` counts them
  * @returns {{tone: "bad" | "warn" | "note" | "good", text: string}[]}
  */
-export function judge({ state, point, unready, warnings }, { shares, failures }) {
-  const told = warnings.map(({ severity, text }) => ({
-    tone: severity === "critical" ? "bad" : "warn",
-    text,
-  }));
-  if (unready) told.unshift({ tone: "bad", text: `packets are refused: ${unready}` });
-  else if (point.refused > 0) told.push(warn(`${whole(point.refused)} packets/s are refused`));
-  const failing = state.analyzers.filter(({ id, status }) =>
-    status.kind !== "ejected" && failures.recent(id) > 0
-  );
-  for (const { id } of failing.slice(0, MAX_NAMED)) {
-    told.push(warn(`requests to ${id} fail`));
-  }
-  if (failing.length > MAX_NAMED) {
-    told.push(warn(`requests to ${failing.length - MAX_NAMED} more fail`));
-  }
-  return told.length > 0 ? told : describeCalm({ state, point, shares });
+export function judge(snapshot, { shares, flows, failures }) {
+  const { state, unready, warnings } = snapshot;
+  const told = [
+    ...(unready ? [bad(`packets are refused: ${unready}`)] : []),
+    ...(isBalanced(state) ? [] : [bad("the books do not balance: this is a fault of the program")]),
+    ...warnings.map(({ severity, text }) => severity === "critical" ? bad(text) : warn(text)),
+    ...describeFlow(snapshot, flows),
+    ...describeFailing(state, failures),
+  ];
+  return told.length > 0 ? told : describeCalm(snapshot, shares);
 }
 
+function describeFlow({ state, point, unready }, flows) {
+  const { queued, in_flight, analyzers } = state;
+  const told = [];
+  const open = queued.packets + in_flight.packets;
+  if (!flows && open > 0 && analyzers.some(({ eligible }) => eligible)) {
+    told.push(warn(`nothing is delivered; packets in flight: ${whole(in_flight.packets)}`));
+  }
+  const { refused } = point;
+  if (refused > 0 && !unready) {
+    told.push(warn(`${whole(refused)} ${refused === 1 ? "packet" : "packets"}/s refused`));
+  }
+  return told;
+}
+
+function describeFailing({ analyzers }, failures) {
+  const failing = analyzers.filter(({ id, status }) =>
+    status.kind !== "ejected" && failures.recent(id) > 0
+  );
+  const more = failing.length - MAX_NAMED;
+  return [
+    ...failing.slice(0, MAX_NAMED).map(({ id }) => warn(`requests to ${id} fail`)),
+    ...(more > 0 ? [warn(`requests to ${more} more fail`)] : []),
+  ];
+}
+
+const bad = (text) => ({ tone: "bad", text });
 const warn = (text) => ({ tone: "warn", text });
 
-function describeCalm({ state: { analyzers, queued }, point, shares }) {
+function describeCalm({ state: { analyzers, queued, in_flight }, point }, shares) {
   const notes = analyzers.filter(({ status }) => NOTES[status.kind])
-    .map(({ id, status }) => ({
-      tone: "note",
-      text: `${NOTES[status.kind]}: ${id}, ${status.reason}`,
-    }));
+    .map(({ id, status }) => note(`${NOTES[status.kind]}: ${id}, ${status.reason}`));
+  if (
+    queued.oldest_age_seconds >= WAITING_SECONDS ||
+    queued.packets > WAITING_PART * queued.capacity
+  ) {
+    notes.push(
+      note(
+        `packets wait: ${whole(queued.packets)}, the oldest for ${age(queued.oldest_age_seconds)}`,
+      ),
+    );
+  }
   const taking = analyzers.filter(({ eligible }) => eligible);
-  const tone = notes.length > 0 ? "note" : "good";
   const one = taking.length === 1;
   const who = nameAll(taking.length, analyzers.length);
-  const isIdle = point.accepted + point.delivered === 0 && queued.packets === 0;
+  const isIdle = point.accepted + point.delivered + queued.packets + in_flight.packets === 0;
+  const tone = notes.length > 0 ? "note" : "good";
   if (isIdle) {
     return [...notes, { tone, text: `no packets come in; ${who} ${one ? "is" : "are"} ready` }];
   }
   if (!taking.every((analyzer) => isNear(analyzer, { point, shares }))) {
-    return [...notes, { tone: "note", text: "shares are on their way to their targets" }];
+    return [...notes, note("shares are on their way to their targets")];
   }
-  const waits = queued.oldest_age_seconds < WAITING_SECONDS ? "nothing waits" : "few packets wait";
   const get = one ? "gets its share" : "get their shares";
-  return [...notes, { tone, text: `${who} ${get}, and ${waits}` }];
+  const text = notes.length > 0 ? `${who} ${get}` : `${who} ${get}, and nothing waits`;
+  return [...notes, { tone, text }];
 }
+
+const note = (text) => ({ tone: "note", text });
 
 /** What an operator has done, or an analyzer is about to get over. */
 const NOTES = {
