@@ -57,7 +57,7 @@ function main(): void {
     durability: config.options.durability,
     ...(queued.packets + dead_letters > 0 ? { found: queued.packets, dead_letters } : {}),
   });
-  onSignals(distributor, log);
+  onSignals(distributor, { config, log });
   onFaults(distributor, log);
 }
 
@@ -162,7 +162,10 @@ function isTelemetryOn(): boolean {
   }
 }
 
-function onSignals(distributor: Distributor, log: Log): void {
+function onSignals(
+  distributor: Distributor,
+  { config, log }: { config: Config; log: Log },
+): void {
   onStopSignal((signal) => {
     log.info("draining", { signal, ...countLeft(distributor), next_signal: "exits at once" });
     void drain(distributor, log);
@@ -171,7 +174,7 @@ function onSignals(distributor: Distributor, log: Log): void {
     void exit(log, 1);
   });
   if (Deno.build.os !== "windows") {
-    Deno.addSignalListener("SIGHUP", () => reload(distributor, log));
+    Deno.addSignalListener("SIGHUP", () => reload(distributor, { before: config, log }));
   }
 }
 
@@ -243,11 +246,18 @@ function logStopped(
   });
 }
 
-function reload(distributor: Distributor, log: Log): void {
+/** @param handed.before what the process was started with: its options are those until its end */
+function reload(
+  distributor: Distributor,
+  { before, log }: { before: Config; log: Log },
+): void {
   try {
     const config = load();
     distributor.reconfigure(config);
     log.info("config file read again", { analyzers: config.analyzers.length });
+    const keys = Object.keys(config.written) as (keyof Config["written"])[];
+    const options = keys.filter((key) => config.written[key].text !== before.written[key].text);
+    if (options.length > 0) log.warn("options changed: that needs a restart", { options });
   } catch (error) {
     log.error("config file not taken over", { error: (error as Error).message });
   }

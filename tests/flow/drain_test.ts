@@ -261,9 +261,11 @@ Deno.test("SIGHUP takes over the config file's analyzers, and nothing of a broke
     };
     assertEquals(await weights(), [["a", 1], ["by-hand", 1]]);
 
-    await write({ analyzers: [{ ...a, weight: 2 }, b] });
+    await write({ queueSize: 77, analyzers: [{ ...a, weight: 2 }, b] });
     program.signal("SIGHUP");
     await program.logs("config file read again");
+    const { options } = await program.logs("options changed: that needs a restart");
+    assertEquals(options, ["queueSize"]);
     assertEquals(await weights(), [["a", 2], ["by-hand", 1], ["b", 3]]);
 
     // What the file says as before stays as the API has changed it.
