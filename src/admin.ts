@@ -229,7 +229,8 @@ function busy(): ApiError {
 function refuseCrossOrigin(context: Context): void {
   const origin = context.req.header("origin");
   if (origin === undefined) return;
-  const host = context.req.header("host");
+  // HTTP/2 has no Host; its URL has what stands for it.
+  const host = context.req.header("host") ?? new URL(context.req.url).host;
   if (URL.canParse(origin) && new URL(origin).host === host) return;
   throw new ApiError(
     "CROSS_ORIGIN",

@@ -49,9 +49,8 @@ function readId(bytes: Uint8Array, isAscii: boolean): string | undefined {
   const start = readIdStart();
   if (start < 0) return undefined;
   const id = bytes.subarray(start + 1, readIdEnd() - 1);
-  if (id.includes(BACKSLASH)) {
-    return JSON.parse(decoder.decode(bytes.subarray(start, readIdEnd())));
-  }
+  // Rare: what an escape spells is for the other scanner to judge.
+  if (id.includes(BACKSLASH)) return scanPacket(bytes).packetId;
   // Of so few bytes a string is made faster here than by the decoder.
   return isAscii ? String.fromCharCode.apply(null, id as unknown as number[]) : decoder.decode(id);
 }

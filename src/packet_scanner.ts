@@ -159,6 +159,9 @@ class Scan {
     const id = JSON.parse(decodeLossy(this.#bytes.subarray(start, this.#at))) as string;
     if (id.length > MAX_PACKET_ID_LENGTH) {
       this.#idFault = `packet_id is longer than ${MAX_PACKET_ID_LENGTH} characters`;
+    } else if (id.includes("\0")) {
+      // The database would cut the id short there: nobody could name its dead letter.
+      this.#idFault = "packet_id contains the character U+0000";
     } else if (id !== "") this.#packetId = id;
   }
 

@@ -7,6 +7,7 @@
 
 import type { Cancel, Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
+import { problemResponse, toApiError } from "./problem.ts";
 
 /** Between two tries to listen again: descriptors come back when connections end. */
 const REOPEN_MS = 250;
@@ -72,9 +73,21 @@ export class Server {
   #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
     const { address: { hostname }, sharing } = this.#options;
     const reusePort = sharing !== undefined;
-    const http = Deno.serve({ hostname, port, reusePort, onListen() {} }, this.#handler);
+    const http = Deno.serve({
+      hostname,
+      port,
+      reusePort,
+      onListen() {},
+      onError: (error) => this.#confess(error),
+    }, this.#handler);
     http.finished.catch((error) => this.#fail(error));
     return http;
+  }
+
+  /** A bug in a handler: the runtime would write all of its stack to stderr, and wait for that. */
+  #confess(error: unknown): Response {
+    this.#options.log.error("request failed", { error: String(error) });
+    return problemResponse(toApiError(error));
   }
 
   #fail(error: Error): void {

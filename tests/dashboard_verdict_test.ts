@@ -155,6 +155,12 @@ Deno.test("isNear() is wider where few packets come, and asks nothing of what is
     true,
     false,
   ]);
+  const small = makeAnalyzer("a", 0.033);
+  const many = { packets: 1000 };
+  assertEquals(
+    [0, 0.03, 0.04].map((part) => isNear(small, { point: many, shares: new Map([["a", part]]) })),
+    [false, true, true],
+  );
   const out = makeAnalyzer("a", 0, { share: { target: 0, actual: 0.4 } });
   assertEquals(isNear(out, { point: { packets: 0 }, shares: undefined }), true);
 });

@@ -152,6 +152,11 @@ const BAD: Record<string, { body: string | number[]; code: ErrorCode; says?: str
     code: "INVALID_PACKET",
     says: "packet_id is longer than 256",
   },
+  "a packet_id with NUL": {
+    body: '{"packet_id":"order-7\\u0000x","log_messages":[{}]}',
+    code: "INVALID_PACKET",
+    says: "packet_id contains the character U+0000",
+  },
 };
 
 function utf8Fault(bytes: number[]): number[] {

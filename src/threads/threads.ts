@@ -8,7 +8,8 @@
 import { type Cancel, sleep } from "../clock.ts";
 import type { ToMain, ToThread } from "./messages.ts";
 import { Reception, type ReceptionDoors } from "./reception.ts";
-import { answerRelayed, type RelayedRequest } from "./relay.ts";
+import { problemText, toApiError } from "../problem.ts";
+import { answerRelayed, type RelayedAnswer, type RelayedRequest } from "./relay.ts";
 
 /** Between the death of a thread and the next in its place; doubles while none gets to listen. */
 const REPLACE_MS = 250;
@@ -124,8 +125,8 @@ class Thread {
       });
       if (!signal.aborted) this.#post({ kind: "relayed", answer }, transfer);
     } catch (error) {
-      // The thread's client finds its request timed out: nothing that was accepted hangs on it.
       this.#doors.log.error("relayed request failed", { error: String(error) });
+      if (!signal.aborted) this.#post({ kind: "relayed", answer: confess(request, error) });
     }
   }
 
@@ -157,4 +158,11 @@ class Thread {
       this.#worker = this.#start();
     });
   }
+}
+
+/** A request that nobody answers would be waited for. */
+function confess({ ticket }: RelayedRequest, error: unknown): RelayedAnswer {
+  const { code, message, status } = toApiError(error);
+  const body = new TextEncoder().encode(problemText(code, message));
+  return { ticket, status, headers: [["content-type", "application/problem+json"]], body };
 }

@@ -27,7 +27,7 @@ const PACKET_ID = ["packet_id", "packet_id", "packet_id", "p\\u0061cket_id", "pa
 const IDS = [
   ...['"a-1"', '"ü-😀"', '""', "null", '"\\ud83d\\ude00"', '"\\ud800"', '"a\\nb"'],
   ...["7", "true", "[]", "{}", '["a"]', `"${"i".repeat(256)}"`, `"${"i".repeat(257)}"`],
-  ...[`"${"\\u00e9".repeat(256)}"`, `"${"😀".repeat(129)}"`],
+  ...['"a\\u0000b"', `"${"\\u00e9".repeat(256)}"`, `"${"😀".repeat(129)}"`],
 ];
 /** What byte-level faults put in: tokens, near-tokens, bad numbers, bad strings, bad UTF-8. */
 const PIECES: readonly Uint8Array[] = [
@@ -213,7 +213,9 @@ export function expectOf(bytes: Uint8Array): Expectation {
     return { status: 422 };
   }
   const isAbsent = id === undefined || id === null || id === "";
-  if (!isAbsent && (typeof id !== "string" || id.length > 256)) return { status: 422 };
+  if (!isAbsent && (typeof id !== "string" || id.length > 256 || id.includes("\0"))) {
+    return { status: 422 };
+  }
   return { status: 202, messages: messages.length, packetId: isAbsent ? undefined : id };
 }
 

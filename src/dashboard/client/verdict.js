@@ -7,6 +7,8 @@ import { isBalanced } from "./status.js";
 
 /** A share that is further from its target than this has not arrived there. */
 const NEAR_PART = 0.05;
+/** Of small targets, so much: else nothing at all would be near them. */
+const NEAR_TARGET_PART = 0.5;
 /** Or so many packets, where few come in: a packet goes whole to one analyzer. */
 const NEAR_PACKETS = 3;
 /** Of analyzers that fail, so many are named. */
@@ -113,8 +115,10 @@ function nameAll(taking, all) {
 export function isNear(analyzer, { point, shares }) {
   const shown = shownShare(analyzer, shares);
   if (shown === undefined) return true;
-  const near = Math.max(NEAR_PART, NEAR_PACKETS / Math.max(1, point.packets * SHARE_SECONDS));
-  return Math.abs(shown - analyzer.share.target) <= near;
+  const { target } = analyzer.share;
+  const part = Math.min(NEAR_PART, Math.max(NEAR_TARGET_PART * target, shown * NEAR_TARGET_PART));
+  const near = Math.max(part, NEAR_PACKETS / Math.max(1, point.packets * SHARE_SECONDS));
+  return Math.abs(shown - target) <= near;
 }
 
 const SYMBOLS = { bad: "✕", warn: "▲", note: "◐", good: "✓" };
