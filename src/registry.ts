@@ -20,12 +20,11 @@ import type { Log } from "./log.ts";
 import { Lottery } from "./lottery.ts";
 import { type FailedOutcome, isBusyStatus } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
+import { Ramp } from "./ramp.ts";
 import type { Random } from "./random.ts";
 
 /** Analyzers there may be at once. */
 export const MAX_ANALYZERS = 1000;
-/** How often weights are renewed while any analyzer is in slow start. */
-const RAMP_TICK_MS = 1000;
 /** Of those that are not paused or down, the part that may be out for its answers. */
 const MAX_SERVER_EJECTED = 0.5;
 
@@ -54,9 +53,7 @@ export class Registry {
   readonly #withdrawnListeners: ((analyzer: Analyzer) => void)[] = [];
   readonly #changeListeners: ((analyzer: Analyzer) => void)[] = [];
   #eligibleAgain = Promise.withResolvers<void>();
-  #cancelRamp: Cancel | undefined;
-  /** Those that were in slow start when weights were last renewed. */
-  readonly #ramping = new Set<Analyzer>();
+  readonly #ramp: Ramp;
   readonly #restTimers = new Set<Cancel>();
   #closed = false;
   /** At the start nobody has been missed yet. */
@@ -67,6 +64,11 @@ export class Registry {
     this.#clock = doors.clock;
     this.#random = doors.random;
     this.#log = doors.log;
+    this.#ramp = new Ramp({
+      ...doors,
+      analyzers: () => this.analyzers,
+      renew: (analyzer) => this.#renew(analyzer),
+    });
   }
 
   /** All analyzers, in order of registration. */
@@ -270,7 +272,7 @@ export class Registry {
   /** Stops the registry's own timer. */
   close(): void {
     this.#closed = true;
-    this.#cancelRamp?.();
+    this.#ramp.close();
     for (const cancel of this.#restTimers) cancel();
     this.#eligibleAgain.resolve();
   }
@@ -314,7 +316,7 @@ export class Registry {
 
   #drop(analyzer: Analyzer): void {
     analyzer.removed = true;
-    this.#ramping.delete(analyzer);
+    this.#ramp.forget(analyzer);
     this.#analyzers.delete(analyzer.id);
     this.#renew(analyzer);
     this.#byEntry[analyzer.entry] = undefined;
@@ -346,7 +348,7 @@ export class Registry {
     });
     this.#renew(analyzer);
     if (to === "ejected") this.#withdraw(analyzer);
-    if (to === "healthy") this.#ramp();
+    if (to === "healthy") this.#ramp.follow();
     this.#changed(analyzer);
   }
 
@@ -387,28 +389,6 @@ export class Registry {
     this.#toldAvailable = isAny;
     if (isAny) this.#log.info("an analyzer is available again");
     else this.#log.warn("no analyzer is available: packets wait");
-  }
-
-  /** Renews weights every second for as long as any analyzer is in slow start. */
-  #ramp(): void {
-    if (this.#cancelRamp || this.#closed) return;
-    this.#cancelRamp = this.#clock.after(RAMP_TICK_MS, () => {
-      this.#cancelRamp = undefined;
-      for (const analyzer of this.#analyzers.values()) {
-        this.#renew(analyzer);
-        this.#followRamp(analyzer);
-      }
-      if (this.#ramping.size > 0) this.#ramp();
-    });
-  }
-
-  /** Says when slow start is over, not when it was cut short. */
-  #followRamp(analyzer: Analyzer): void {
-    const { id, health, weight } = analyzer;
-    if (health.isRamping(this.#clock.monotonicMs())) this.#ramping.add(analyzer);
-    else if (this.#ramping.delete(analyzer) && health.state === "healthy") {
-      this.#log.info("analyzer has its full weight again", { id, weight });
-    }
   }
 
   #mayEjectForAnswers(): boolean {

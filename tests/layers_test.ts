@@ -55,7 +55,7 @@ const RANKS: readonly Rank[] = [
   // The parts, each by itself.
   {
     files: [
-      ...["analyzer", "analyzer_config", "analyzer_view", "health", "lottery", "retry"],
+      ...["analyzer", "analyzer_config", "analyzer_view", "health", "lottery", "ramp", "retry"],
       ...[
         "queue/arrivals",
         "queue/committer",

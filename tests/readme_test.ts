@@ -70,7 +70,7 @@ Deno.test("README gives the health defaults that are in the code", () => {
   for (
     const phrase of [
       `${fall} failures in a row, and it is out`,
-      `${connectFailures} failed connections or timeouts in a row`,
+      `${connectFailures} failed or broken connections or timeouts in a row`,
       `${serverFailures} answers of 5xx in a row on ${minPackets} different packets`,
       `until ${probationSuccesses} successes`,
       `${DEFAULT_HEALTH.ejectionMs / 1000} s, doubling with each relapse to ${

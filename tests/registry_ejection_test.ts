@@ -111,6 +111,26 @@ Deno.test("registry brings an analyzer back in slow start, renewing weights each
   assertEquals(setup.clock.timers, 0, "no timer is left once all are at full weight");
 });
 
+Deno.test("registry says when an analyzer has its full weight again, not when it fell on the way", () => {
+  const setup = new Setup("ab");
+  const come = () => {
+    setup.readmit("a");
+    setup.deliver("a", 1, 3);
+  };
+  const said = () => setup.events.filter((event) => event.includes("full weight")).length;
+  setup.fail("a", REFUSED, { times: 3 });
+  come();
+  setup.clock.advance(15_000);
+  assertEquals(setup.view("a").status.kind, "slow_start");
+  setup.fail("a", REFUSED, { times: 3 });
+  setup.clock.advance(60_000);
+  assertEquals(said(), 0);
+  come();
+  setup.clock.advance(31_000);
+  assertEquals([said(), setup.view("a").status.kind], [1, "healthy"]);
+  assertEquals(setup.clock.timers, 0);
+});
+
 Deno.test("registry brings an analyzer back at full weight without a slow start", () => {
   const setup = new Setup("ab", { slowStartMs: 0 });
   setup.fail("a", REFUSED, { times: 3 });

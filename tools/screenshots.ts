@@ -82,10 +82,10 @@ async function main(): Promise<void> {
     await shows(page, "ejected", 1);
     await save(page, "dashboard");
     await shows(page, "healthy", 4);
+    await look(browser, url, { name: "dashboard-phone", width: 390 });
     await page.emulateMedia({ colorScheme: "dark" });
     await page.waitForTimeout(SETTLE_MS);
     await save(page, "dashboard-dark");
-    await look(browser, url, { name: "dashboard-phone", width: 390 });
   } finally {
     await browser.close();
     stop(demo);
