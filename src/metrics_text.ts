@@ -7,7 +7,7 @@
 
 import { type AnalyzerGlance, STATUS_KINDS } from "./analyzer_view.ts";
 import { PACKET_CODES } from "./errors.ts";
-import { Exposition, labelsOf } from "./exposition.ts";
+import { encodeLabels, Exposition, labelsOf } from "./exposition.ts";
 import type { Instruments } from "./instruments.ts";
 import type { MetricsView, SpoolView } from "./metrics.ts";
 import { FAILURE_CLASSES } from "./outcome.ts";
@@ -41,7 +41,7 @@ export interface MetricsTextParts {
 }
 
 /** Writes everything, at one moment. */
-export function writeMetrics(parts: MetricsTextParts): string {
+export function writeMetrics(parts: MetricsTextParts): Uint8Array<ArrayBuffer> {
   const { state } = parts;
   const { accept, queueWait, delivery, endToEnd, loopLag } = parts.instruments;
   const out = new Exposition();
@@ -55,7 +55,7 @@ export function writeMetrics(parts: MetricsTextParts): string {
   out.timing("event_loop_lag_seconds", "How late timers are, twice a second", loopLag);
   writeAnalyzers(out, state.analyzers);
   writeProcess(out, parts);
-  return out.toString();
+  return out.toBytes();
 }
 
 function writeFlow(out: Exposition, state: StateGlance): void {
@@ -171,7 +171,7 @@ const COLUMNS: readonly Column[] = [
 function writeAnalyzers(out: Exposition, analyzers: readonly AnalyzerGlance[]): void {
   const named = analyzers.map((analyzer) => ({
     analyzer,
-    label: labelsOf({ analyzer: analyzer.id }),
+    label: encodeLabels(labelsOf({ analyzer: analyzer.id })),
   }));
   for (const [name, type, help, value] of COLUMNS) {
     out.family(name, type, help);
@@ -180,30 +180,26 @@ function writeAnalyzers(out: Exposition, analyzers: readonly AnalyzerGlance[]): 
   out.family("analyzer_status", "gauge", "1 for the one of these that it is");
   for (const { analyzer, label } of named) {
     for (const kind of STATUS_KINDS) {
-      out.sample(+(analyzer.status.kind === kind), extend(label, "state", kind));
+      out.sample(+(analyzer.status.kind === kind), label, { more: `state="${kind}"` });
     }
   }
   out.family("deliveries_total", "counter", "Requests by outcome; one may carry many packets");
   for (const { analyzer, label } of named) {
-    out.sample(analyzer.successes, extend(label, "outcome", "delivered"));
+    out.sample(analyzer.successes, label, { more: 'outcome="delivered"' });
     for (const failure of FAILURE_CLASSES) {
-      out.sample(analyzer.failures[failure], extend(label, "outcome", failure));
+      out.sample(analyzer.failures[failure], label, { more: `outcome="${failure}"` });
     }
   }
   out.family("analyzer_delivery_seconds", "summary", "Of its successful requests");
   for (const { analyzer, label } of named) {
-    out.sample(analyzer.success_seconds, label, "_sum").sample(analyzer.successes, label, "_count");
+    out.sample(analyzer.success_seconds, label, { suffix: "_sum" })
+      .sample(analyzer.successes, label, { suffix: "_count" });
   }
   out.family("probes_total", "counter", "Health checks by result");
   for (const { analyzer, label } of named) {
-    out.sample(analyzer.probes.passed, extend(label, "result", "passed"));
-    out.sample(analyzer.probes.failed, extend(label, "result", "failed"));
+    out.sample(analyzer.probes.passed, label, { more: 'result="passed"' });
+    out.sample(analyzer.probes.failed, label, { more: 'result="failed"' });
   }
-}
-
-/** One more label, whose value is a constant of ours. */
-function extend(labels: string, name: string, value: string): string {
-  return `${labels.slice(0, -1)},${name}="${value}"}`;
 }
 
 function writeProcess(out: Exposition, parts: MetricsTextParts): void {

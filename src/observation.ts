@@ -48,8 +48,7 @@ export class Observation {
 
   addRoutes(app: Hono): void {
     app.get("/metrics", () => {
-      const text = this.#writeMetrics();
-      return new Response(text, { headers: { "content-type": EXPOSITION_TYPE } });
+      return new Response(this.#writeMetrics(), { headers: { "content-type": EXPOSITION_TYPE } });
     });
     // A HEAD is answered by the same route, and nobody would read its stream.
     app.get(
@@ -68,7 +67,7 @@ export class Observation {
     this.#stopLag();
   }
 
-  #writeMetrics(): string {
+  #writeMetrics(): Uint8Array<ArrayBuffer> {
     return writeMetrics({
       state: this.#doors.glance(),
       instruments: this.#doors.instruments,
