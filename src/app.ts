@@ -14,7 +14,7 @@ import { createIngest, type IngestDoors } from "./ingest.ts";
 import { nameOf } from "./hosts.ts";
 import type { Log } from "./log.ts";
 import type { Observation } from "./observation.ts";
-import { problemResponse, toApiError } from "./problem.ts";
+import { confess, problemResponse } from "./problem.ts";
 
 /** Builds the handler of all requests. */
 export function createApp(
@@ -34,10 +34,7 @@ export function createApp(
   addAdminRoutes(app, doors.admin);
   doors.observation.addRoutes(app);
   app.notFound((context) => problemResponse(explainNotFound(app, context)));
-  app.onError((error) => {
-    if (!(error instanceof ApiError)) doors.log.error("request failed", { error: String(error) });
-    return problemResponse(toApiError(error));
-  });
+  app.onError((error) => problemResponse(confess(error, doors.log)));
   return createFront({
     ingest,
     async rest(request) {

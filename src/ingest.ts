@@ -14,7 +14,7 @@ import type { Log } from "./log.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { memoryBytes, type Packet, PACKET_OVERHEAD_BYTES, sealPacket } from "./packet.ts";
 import { scanFast } from "./fast_scanner.ts";
-import { problemResponse, toApiError } from "./problem.ts";
+import { confess, problemResponse } from "./problem.ts";
 import type { PacketQueue } from "./queue/packet_queue.ts";
 import { draining, queueFull } from "./queue/refusals.ts";
 import type { Tracing } from "./tracing.ts";
@@ -93,8 +93,7 @@ export function createIngest(doors: IngestDoors): (request: Request) => Promise<
 
 /** A body that the drain cut off may come again; one that its sender left unfinished is its fault. */
 function toRefusal(error: unknown, { isOpen, log }: IngestDoors): ApiError {
-  const refusal = toApiError(error);
-  if (refusal !== error) log.error("request failed", { error: String(error) });
+  const refusal = confess(error, log);
   if (refusal.code === "BODY_INCOMPLETE" && !isOpen()) return draining();
   if (refusal.code === "QUEUE_FULL") log.warn("packet refused", { reason: refusal.message });
   return refusal;

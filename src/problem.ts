@@ -1,6 +1,7 @@
 /** Writes every error of our own API as RFC 9457 `application/problem+json`, in one shape. */
 
 import { ApiError, type ErrorCode, statusOf, titleOf } from "./errors.ts";
+import type { Log } from "./log.ts";
 
 /** The answer to a refused request. */
 export function problemResponse(error: ApiError): Response {
@@ -23,4 +24,11 @@ export function toApiError(error: unknown): ApiError {
     "INTERNAL",
     "The request could not be handled because of a fault in the distributor",
   );
+}
+
+/** The same for who answers a request: a bug, of which the answer says nothing, is logged. */
+export function confess(error: unknown, log: Pick<Log, "error">): ApiError {
+  const known = toApiError(error);
+  if (known !== error) log.error("request failed", { error: String(error) });
+  return known;
 }

@@ -7,7 +7,7 @@
 
 import type { Cancel, Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
-import { problemResponse, toApiError } from "./problem.ts";
+import { confess, problemResponse } from "./problem.ts";
 
 /** Between two tries to listen again: descriptors come back when connections end. */
 const REOPEN_MS = 250;
@@ -78,16 +78,11 @@ export class Server {
       port,
       reusePort,
       onListen() {},
-      onError: (error) => this.#confess(error),
+      // The runtime would write all of the stack to stderr, and wait for that.
+      onError: (error) => problemResponse(confess(error, this.#options.log)),
     }, this.#handler);
     http.finished.catch((error) => this.#fail(error));
     return http;
-  }
-
-  /** A bug in a handler: the runtime would write all of its stack to stderr, and wait for that. */
-  #confess(error: unknown): Response {
-    this.#options.log.error("request failed", { error: String(error) });
-    return problemResponse(toApiError(error));
   }
 
   #fail(error: Error): void {

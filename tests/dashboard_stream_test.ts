@@ -3,11 +3,11 @@ import { parseEvents } from "../src/dashboard/client/events.js";
 import { Sampler } from "../src/dashboard/snapshot.ts";
 import { EventStream, MAX_VIEWERS } from "../src/dashboard/stream.ts";
 import { ApiError } from "../src/errors.ts";
-import type { Log } from "../src/log.ts";
 import { Instruments } from "../src/instruments.ts";
 import type { MetricsView } from "../src/metrics.ts";
 import { eventually } from "./support/eventually.ts";
 import { FakeClock } from "./support/fake_clock.ts";
+import { quietLog } from "./support/quiet_log.ts";
 
 function setUp() {
   const clock = new FakeClock();
@@ -39,14 +39,7 @@ function setUp() {
     boot: "b",
   });
   const faults: unknown[] = [];
-  const say = () => {};
-  const log: Log = {
-    debug: say,
-    info: say,
-    warn: say,
-    error: (_, fields) => void faults.push(fields?.error),
-    end: () => Promise.resolve(),
-  };
+  const log = quietLog({ error: (_, fields) => void faults.push(fields?.error) });
   return {
     clock,
     faults,

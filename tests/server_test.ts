@@ -1,18 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { systemClock } from "../src/clock.ts";
-import type { Log } from "../src/log.ts";
 import { Server } from "../src/server.ts";
+import { quietLog } from "./support/quiet_log.ts";
 
 Deno.test("server answers 500 for a handler that throws, and logs why", async () => {
   const faults: unknown[] = [];
-  const say = () => {};
-  const log: Log = {
-    debug: say,
-    info: say,
-    warn: say,
-    error: (event, fields) => void faults.push([event, fields?.error]),
-    end: () => Promise.resolve(),
-  };
+  const log = quietLog({ error: (event, fields) => void faults.push([event, fields?.error]) });
   const server = new Server((request) => {
     const error = new Error(new URL(request.url).pathname);
     if (request.url.endsWith("/late")) return Promise.reject(error);

@@ -10,7 +10,7 @@ import type { Instruments } from "../instruments.ts";
 import type { Log } from "../log.ts";
 import type { PacketQueue } from "../queue/packet_queue.ts";
 import { draining } from "../queue/refusals.ts";
-import { toApiError } from "../problem.ts";
+import { confess } from "../problem.ts";
 import type { Commons } from "./commons.ts";
 import { type Answers, type Bundle, describeRefusal, type RoomWait } from "./messages.ts";
 import { type Handover, unpackParcel } from "./parcel.ts";
@@ -111,8 +111,7 @@ export class Reception {
   }
 
   #refuse(tickets: readonly number[], error: unknown): void {
-    const refusal = toApiError(error);
-    if (refusal !== error) this.#doors.log.error("request failed", { error: String(error) });
+    const refusal = confess(error, this.#doors.log);
     const refused = tickets.map((ticket) => describeRefusal(ticket, refusal));
     this.#answer({ done: [], refused, fullReason: this.#doors.queue.fullReason });
   }

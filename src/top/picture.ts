@@ -143,7 +143,7 @@ function layOut(columns: number, longestId: number): Layout {
   const count = Math.max(0, Math.min(COLUMNS.length, Math.floor(left / NUMBER_WIDTH)));
   const kept = BY_WORTH.slice(0, count);
   left -= count * NUMBER_WIDTH;
-  const id = MIN_ID + Math.max(0, Math.min(longestId + 1, MAX_ID, MIN_ID + left) - MIN_ID);
+  const id = Math.max(MIN_ID, Math.min(longestId + 1, MAX_ID, MIN_ID + left));
   left -= id - MIN_ID;
   const bar = left > MIN_BAR ? Math.min(MAX_BAR, left - 1) : 0;
   return { id, bar, columns: COLUMNS.filter(({ name }) => kept.includes(name)) };
