@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DEFAULT_HEALTH } from "../src/health.ts";
-import type { Log } from "../src/log.ts";
 import { probe, Prober } from "../src/probe.ts";
 import type { Random } from "../src/random.ts";
 import { Registry } from "../src/registry.ts";
 import { eventually } from "./support/eventually.ts";
 import { FakeClock } from "./support/fake_clock.ts";
+import { quietLog } from "./support/quiet_log.ts";
 
 const TIMEOUT_MS = 2000;
 
@@ -187,7 +187,7 @@ class Setup implements Disposable {
   #waiting: { count: number; resolve: () => void } | undefined;
 
   constructor(random: Random = () => 0.5) {
-    const log: Log = { debug() {}, info() {}, warn() {}, error() {}, end: () => Promise.resolve() };
+    const log = quietLog();
     const doors = { clock: this.clock, random, log };
     this.registry = new Registry({
       health: { ...DEFAULT_HEALTH, jitter: 0, slowStartMs: 0 },

@@ -4,7 +4,6 @@ import { assert } from "@std/assert";
 import type { Batch, Delivery } from "../../src/delivery.ts";
 import { DEFAULT_HEALTH } from "../../src/health.ts";
 import { type LaneDoors, type LaneLimits, maxLoad } from "../../src/lane.ts";
-import type { Log } from "../../src/log.ts";
 import type { Outcome } from "../../src/outcome.ts";
 import { type Packet, sealPacket } from "../../src/packet.ts";
 import { MemoryQueue } from "../../src/queue/memory.ts";
@@ -12,6 +11,7 @@ import { seededRandom } from "../../src/random.ts";
 import { Registry } from "../../src/registry.ts";
 import { Lanes, runWorkers } from "../../src/worker.ts";
 import { FakeClock } from "./fake_clock.ts";
+import { quietLog } from "./quiet_log.ts";
 
 export type Failed = Exclude<Outcome, { kind: "delivered" }>;
 
@@ -67,7 +67,7 @@ export class Setup implements AsyncDisposable {
     this.respond = respond;
     const limits = { ...LIMITS, ...options.limits };
     const random = seededRandom(7);
-    const log: Log = { debug() {}, info() {}, warn() {}, error() {}, end: () => Promise.resolve() };
+    const log = quietLog();
     this.registry = new Registry({
       health: DEFAULT_HEALTH,
       maxLoad: (analyzer) => maxLoad(analyzer, limits),
